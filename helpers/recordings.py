@@ -111,7 +111,7 @@ def _check_interaction(request: Request, response: dict) -> None:
     if not request.uri.startswith("/"):
         raise ValueError(f"uri {request.uri!r} should be relative to the API: /models")
     if not isinstance(response["status"]["code"], int):
-        raise ValueError(f"{request.uri}: status code {response['status']['code']!r}")
+        raise TypeError(f"{request.uri}: status code {response['status']['code']!r}")
     if "application/json" in response["headers"]["content-type"]:
         json.loads(response["body"]["string"])
 

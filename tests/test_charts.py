@@ -2,6 +2,7 @@
 
 import IPython.display
 import pytest
+
 from helpers import show_chart
 
 SPEC = {

@@ -4,6 +4,7 @@ import os
 
 import openai
 import pytest
+
 from helpers import lesson, start
 from helpers.recordings import RecordingError
 

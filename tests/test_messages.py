@@ -3,13 +3,14 @@
 import json
 
 import pytest
-from helpers import to_dict
 from openai.types.chat import (
     ChatCompletion,
     ChatCompletionMessage,
     ChatCompletionMessageParam,
 )
 from pydantic import TypeAdapter
+
+from helpers import to_dict
 
 TOOL_CALL = {
     "id": "call_1",

@@ -11,6 +11,7 @@ from pathlib import Path
 import openai
 import pytest
 import yaml
+
 from helpers.recordings import RecordingError, load_cassette, replaying
 
 PROMPT = {"model": "m", "prompt": "春", "max_tokens": 5}
