@@ -43,7 +43,7 @@ def start(chapter: str) -> Lesson:
 
     _load_settings()
     mode = _mode()
-    chapters = sorted(file.stem for file in RECORDINGS.parent.glob("*.ipynb"))
+    chapters = sorted(file.stem for file in RECORDINGS.parent.glob("[0-9][0-9]_*.ipynb"))
     if chapter not in chapters:
         raise ValueError(f"没有名为 {chapter!r} 的章节，可用的是：{'、'.join(chapters)}。")
     cassette = load_cassette(RECORDINGS / f"{chapter}.yaml")
@@ -70,18 +70,24 @@ def _load_settings() -> None:
         load_dotenv(ROOT / ".env", encoding="utf-8-sig")  # Windows' Notepad writes a BOM
     except UnicodeDecodeError as error:
         raise ValueError(f".env 不是 UTF-8 编码，请用 UTF-8 重新保存它（{error}）。") from None
-    os.environ.setdefault("OPENAI_API_KEY", NO_KEY)
+    key = os.environ.get("OPENAI_API_KEY")
+    if not key or not key.isascii():  # a placeholder in words can't be sent as a header
+        os.environ["OPENAI_API_KEY"] = NO_KEY
+    base_url = os.environ.get("OPENAI_BASE_URL")
+    if base_url and not base_url.startswith(("http://", "https://")):
+        raise ValueError(
+            f"OPENAI_BASE_URL={base_url!r} 要以 http:// 或 https:// 开头，"
+            "请在 .env 或环境变量里改正，再运行这个单元格。"
+        )
     _set_by_start.clear()
     _set_by_start.update((k, v) for k, v in os.environ.items() if before.get(k) != v)
 
 
 def _mode() -> str:
-    mode = os.environ.get("LESSON_MODE", "replay").strip() or "replay"
+    mode = os.environ.get("LESSON_MODE", "").strip().lower() or "replay"
+    change = "请在 .env 或环境变量里改成 LESSON_MODE=replay（或删去它），再运行这个单元格。"
     if mode not in MODES:
-        raise ValueError(f"LESSON_MODE={mode!r} 不是可用的模式，可用的是：{'、'.join(MODES)}。")
+        raise ValueError(f"没有叫 {mode!r} 的模式，只有：{'、'.join(MODES)}。{change}")
     if mode != "replay":
-        raise NotImplementedError(
-            f"这个版本还没有 {mode} 模式。请在 .env 里改成 LESSON_MODE=replay（或删去这一行），"
-            "再运行这个单元格。"
-        )
+        raise NotImplementedError(f"这个版本还没有 {mode} 模式。{change}")
     return mode

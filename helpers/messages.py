@@ -47,14 +47,16 @@ def _input_fields(message: dict[str, Any]) -> dict[str, Any]:
         "function": chat.ChatCompletionFunctionMessageParam,
     }
     role = message.get("role")
-    if role not in params:
+    if not isinstance(role, str) or role not in params:
         raise ValueError(f"消息的 role 是 {role!r}，应是 {'、'.join(params)} 之一")
     allowed = params[role].__annotations__
     fields = {"role": role} | _without_none(
         {key: value for key, value in message.items() if key in allowed}
     )
-    if "audio" in fields:  # the reply holds the sound itself; the input only refers to it
-        fields["audio"] = {"id": fields["audio"]["id"]}
+    if audio := fields.get("audio"):  # a reply holds the sound itself, input only refers to it
+        if not isinstance(audio, dict) or "id" not in audio:
+            raise ValueError(f"消息的 audio 里要有 id，得到的是 {audio!r:.80}")
+        fields["audio"] = {"id": audio["id"]}
     return fields
 
 

@@ -8,7 +8,6 @@ import json
 import os
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from itertools import zip_longest
 from pathlib import Path
 from reprlib import Repr
 from typing import Any
@@ -110,6 +109,8 @@ def _check_interaction(request: Request, response: dict) -> None:
     """Raise what the SDK would only stumble over later, in the middle of a lesson."""
     if not request.uri.startswith("/"):
         raise ValueError(f"uri {request.uri!r} should be relative to the API: /models")
+    if request.body:
+        json.loads(request.body)
     if not isinstance(response["status"]["code"], int):
         raise TypeError(f"{request.uri}: status code {response['status']['code']!r}")
     if "application/json" in response["headers"]["content-type"]:
@@ -157,7 +158,7 @@ def _advice(sent: Request, recorded: list[Request]) -> str:
     same_place = [r for r in recorded if (r.method, r.path) == (sent.method, sent.path)]
     if not same_place:
         places = "、".join(dict.fromkeys(f"{r.method} {r.path}" for r in recorded))
-        return f"这一章录制过的是：{places}。"
+        return f"现在打开的录制里有：{places}。别的章节的录制，要用 start() 打开。"
     nearest = min(
         (list(_differences(_body(sent), _body(request))) for request in same_place), key=len
     )
@@ -171,7 +172,9 @@ def _differences(sent: Any, recorded: Any, where: str = "") -> Iterator[str]:
             place = f"{where}.{key}" if where else key
             yield from _differences(sent.get(key, _ABSENT), recorded.get(key, _ABSENT), place)
     elif isinstance(sent, list) and isinstance(recorded, list):
-        for i, pair in enumerate(zip_longest(sent, recorded, fillvalue=_ABSENT)):
+        if len(sent) != len(recorded):
+            yield f"{where} 现在有 {len(sent)} 项，录制的有 {len(recorded)} 项"
+        for i, pair in enumerate(zip(sent, recorded, strict=False)):
             yield from _differences(*pair, f"{where}[{i}]")
     elif sent != recorded:
         yield f"{where or '请求体'} 现在是 {_short(sent)}，录制的是 {_short(recorded)}"

@@ -74,7 +74,7 @@ class RunResult:
     duration_ms: float
 
     def __repr__(self) -> str:
-        return self.stdout + self.stderr or "（没有输出）"
+        return self.stdout + self.stderr or "（没有输出；想看某个值，请用 print）"
 
 
 class Sandbox:
@@ -88,8 +88,9 @@ class Sandbox:
     """
 
     def __init__(self, timeout_s: float = 5, memory_mb: float = 128):
-        if not (timeout_s > 0 and memory_mb > 0):
-            raise ValueError("timeout_s（秒）和 memory_mb（MB）都要大于 0")
+        for limit in (timeout_s, memory_mb):
+            if not (isinstance(limit, int | float) and limit > 0):
+                raise ValueError("timeout_s（秒）和 memory_mb（MB）都要是大于 0 的数")
         self.timeout_s = timeout_s
         self.memory_mb = memory_mb
         self._lock = threading.Lock()

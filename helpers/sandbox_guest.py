@@ -141,6 +141,8 @@ def serve(request):
         return {"kind": "exit", "text": describe(error)}
     except MemoryError as error:
         return {"kind": "memory", "text": describe(error)}
+    except ModuleNotFoundError as error:
+        return {"kind": "error", "text": describe(error) + "沙箱里只有 Python 标准库"}
     except BaseException as error:  # noqa: BLE001 - whatever it raises is an answer
         return {"kind": "error", "text": describe(error)}
     finally:

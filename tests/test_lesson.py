@@ -81,7 +81,7 @@ def test_an_unknown_chapter_names_the_chapters():
 
 def test_an_unknown_mode_names_the_modes(monkeypatch):
     monkeypatch.setenv("LESSON_MODE", "fast")
-    with pytest.raises(ValueError, match="'fast'.*replay、live、record"):
+    with pytest.raises(ValueError, match="'fast'.*replay、live、record.*LESSON_MODE=replay"):
         start("01_models")
 
 
@@ -96,6 +96,33 @@ def test_a_key_in_the_environment_does_not_change_the_mode(monkeypatch):
     monkeypatch.setenv("OPENAI_API_KEY", "sk-real")
     assert start("01_models").mode == "replay"
     assert os.environ["OPENAI_API_KEY"] == "sk-real"
+
+
+@pytest.mark.parametrize("key", ["", "你的密钥"])
+def test_a_key_that_is_none_does_not_stop_replay(monkeypatch, key):
+    monkeypatch.setenv("OPENAI_API_KEY", key)
+    start("01_models")
+    assert openai.OpenAI().models.list().data[0].id == "gpt-4o"
+
+
+def test_a_mode_in_capitals_is_understood(monkeypatch):
+    monkeypatch.setenv("LESSON_MODE", " Replay ")
+    assert start("01_models").mode == "replay"
+
+
+def test_a_base_url_without_its_scheme_is_a_clear_error(monkeypatch):
+    monkeypatch.setenv("OPENAI_BASE_URL", "127.0.0.1:11434/v1")
+    with pytest.raises(ValueError, match="OPENAI_BASE_URL='127.0.0.1:11434/v1' 要以 http://"):
+        start("01_models")
+
+
+def test_a_learners_own_notebook_is_no_chapter(monkeypatch, tmp_path):
+    (tmp_path / "recordings").mkdir()
+    for name in ("01_models", "Untitled"):
+        (tmp_path / f"{name}.ipynb").touch()
+    monkeypatch.setattr(lesson, "RECORDINGS", tmp_path / "recordings")
+    with pytest.raises(ValueError, match="可用的是：01_models。"):
+        start("Untitled")
 
 
 def test_a_failed_start_leaves_the_recordings_on(monkeypatch):

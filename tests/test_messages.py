@@ -144,12 +144,18 @@ def test_anything_else_is_a_type_error_that_names_it(given):
         to_dict(given)
 
 
-@pytest.mark.parametrize("given", [{"content": "好"}, {"role": "boss", "content": "好"}, {}])
+@pytest.mark.parametrize("given", [{}, {"content": "好"}, {"role": "boss"}, {"role": ["user"]}])
 def test_a_dict_with_no_known_role_is_an_error_that_names_the_roles(given):
     with pytest.raises(
         ValueError, match="应是 developer、system、user、assistant、tool、function 之一"
     ):
         to_dict(given)
+
+
+@pytest.mark.parametrize("audio", ["x", {"data": "x"}])
+def test_audio_without_an_id_is_a_clear_error(audio):
+    with pytest.raises(ValueError, match="audio 里要有 id"):
+        to_dict({"role": "assistant", "audio": audio})
 
 
 def test_a_completion_without_choices_is_a_clear_error():

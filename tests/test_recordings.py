@@ -209,11 +209,27 @@ def test_a_missing_recording_names_the_place_of_a_difference_inside_messages(tmp
     assert "messages[1].content 现在是 '乙'，录制的是 '丙'" in caught.value.body["message"]
 
 
+def test_a_longer_conversation_is_said_to_be_longer(tmp_path, client):
+    """As when a cell that appends is run twice: one difference, not one for each message."""
+    turns = [{"role": "user", "content": text} for text in "甲乙丙丁"]
+    file = tmp_path / "chat.yaml"
+    content = {
+        "metadata": {"origin": "recorded", "date": "2026-11-22"},
+        "interactions": [
+            interaction({"model": "m", "messages": turns[:3]}, "{}", uri="/chat/completions")
+        ],
+    }
+    file.write_text(yaml.safe_dump(content), "utf-8")
+    with replaying(load_cassette(file)), pytest.raises(openai.NotFoundError) as caught:
+        client.chat.completions.create(model="m", messages=turns)
+    assert "相比：messages 现在有 4 项，录制的有 3 项。" in caught.value.body["message"]
+
+
 def test_a_path_that_is_not_recorded_names_those_that_are(replay, client):
     with pytest.raises(openai.NotFoundError) as caught:
         client.models.retrieve("other")
     assert "GET /models/other" in caught.value.body["message"]
-    assert "录制过的是：POST /completions、GET /models。" in caught.value.body["message"]
+    assert "现在打开的录制里有：POST /completions、GET /models。" in caught.value.body["message"]
 
 
 def test_a_long_value_is_shortened_in_the_message(replay, client):
@@ -255,6 +271,9 @@ BROKEN = {
     "no response": damaged(lambda c: c["interactions"][0].pop("response")),
     "a reply cut in half": damaged(
         lambda c: c["interactions"][0]["response"]["body"].update(string='{"id": ')
+    ),
+    "a request cut in half": damaged(
+        lambda c: c["interactions"][0]["request"].update(body='{"model": ')
     ),
     "an absolute URI": damaged(
         lambda c: c["interactions"][0]["request"].update(uri="https://api.openai.com/v1/models")

@@ -576,6 +576,14 @@ def test_ctrl_c_ends_the_run_within_a_second_and_the_next_works():
         assert box.run("print(1)").stdout == "1\n"
 
 
+@pytest.fixture(autouse=True, scope="module")
+def ctrl_c_interrupts():
+    """A shell that starts a job in the background has it ignore Ctrl-C."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
 def press_ctrl_c():
     if os.name == "nt":
         _thread.interrupt_main()
@@ -584,11 +592,13 @@ def press_ctrl_c():
 
 
 HOST = """
-import sys
+import signal, sys
+signal.signal(signal.SIGINT, signal.default_int_handler)
 from helpers import Sandbox
 box = Sandbox(timeout_s=60)
 box.run("")
 print(box._worker.pid, flush=True)
+sys.stdin.readline()
 {then}
 """
 
@@ -598,12 +608,16 @@ def start_host(then: str, **options) -> tuple[subprocess.Popen, psutil.Process]:
     host = subprocess.Popen(
         [sys.executable, "-c", HOST.format(then=then)],
         cwd=Path(__file__).parents[1],
+        stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
         **options,
     )
-    return host, psutil.Process(int(host.stdout.readline()))
+    worker = psutil.Process(int(host.stdout.readline()))
+    host.stdin.write("go on\n")
+    host.stdin.flush()
+    return host, worker
 
 
 def assert_gone(worker: psutil.Process) -> None:
