@@ -74,7 +74,7 @@ def _load_settings() -> None:
     if not key or not key.isascii():  # a placeholder in words can't be sent as a header
         os.environ["OPENAI_API_KEY"] = NO_KEY
     base_url = os.environ.get("OPENAI_BASE_URL")
-    if base_url and not base_url.startswith(("http://", "https://")):
+    if base_url and not base_url.strip().lower().startswith(("http://", "https://")):
         raise ValueError(
             f"OPENAI_BASE_URL={base_url!r} 要以 http:// 或 https:// 开头，"
             "请在 .env 或环境变量里改正，再运行这个单元格。"

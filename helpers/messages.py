@@ -1,5 +1,6 @@
 """Messages: from what the API returns to what it takes."""
 
+from functools import cache
 from typing import Any
 
 
@@ -11,8 +12,8 @@ def to_dict(message: Any) -> Any:
     the SDK's `ChatCompletion…MessageParam` of its role knows, and no `None`: what only comes
     out of the API, such as annotations or audio data, is left out.
 
-    Raises TypeError for anything else, ValueError for a role that the API doesn't know and for
-    a `ChatCompletion` without choices.
+    Raises TypeError for anything else, ValueError for a message that is no valid input (such
+    as one with an unknown role) and for a `ChatCompletion` without choices.
     """
     from openai.types.chat import ChatCompletion, ChatCompletionMessage
     from openai.types.chat.chat_completion import Choice
@@ -32,32 +33,44 @@ def to_dict(message: Any) -> Any:
             "to_dict() 要的是消息对象（ChatCompletionMessage、Choice、ChatCompletion）、"
             f"字典，或它们的列表，得到的是 {type(message).__name__}：{message!r:.80}"
         )
-    return _input_fields(message)
+    return _as_input(message)
 
 
-def _input_fields(message: dict[str, Any]) -> dict[str, Any]:
-    from openai.types import chat
+def _as_input(message: dict[str, Any]) -> dict[str, Any]:
+    """What the SDK's type for input of this role takes of a message."""
+    from pydantic import ValidationError
 
-    params = {
-        "developer": chat.ChatCompletionDeveloperMessageParam,
-        "system": chat.ChatCompletionSystemMessageParam,
-        "user": chat.ChatCompletionUserMessageParam,
-        "assistant": chat.ChatCompletionAssistantMessageParam,
-        "tool": chat.ChatCompletionToolMessageParam,
-        "function": chat.ChatCompletionFunctionMessageParam,
-    }
+    types = _input_types()
     role = message.get("role")
-    if not isinstance(role, str) or role not in params:
-        raise ValueError(f"消息的 role 是 {role!r}，应是 {'、'.join(params)} 之一")
-    allowed = params[role].__annotations__
-    fields = {"role": role} | _without_none(
-        {key: value for key, value in message.items() if key in allowed}
-    )
-    if audio := fields.get("audio"):  # a reply holds the sound itself, input only refers to it
-        if not isinstance(audio, dict) or "id" not in audio:
-            raise ValueError(f"消息的 audio 里要有 id，得到的是 {audio!r:.80}")
-        fields["audio"] = {"id": audio["id"]}
-    return fields
+    if not isinstance(role, str) or role not in types:
+        raise ValueError(f"消息的 role 是 {role!r}，应是 {'、'.join(types)} 之一")
+    try:
+        # Validation drops the keys that a type doesn't know, at every level; a list it checks
+        # only as it is read.
+        fields = types[role].validate_python(_without_none(message))
+        fields = {k: v if isinstance(v, str | dict) else list(v) for k, v in fields.items()}
+    except ValidationError as error:
+        [first, *_] = error.errors()
+        place = ".".join(str(part) for part in first["loc"])
+        raise ValueError(f"这条 {role} 消息的 {place} 不对：{first['msg']}") from None
+    # The API takes no empty list, though some servers return one.
+    return {"role": role} | {key: value for key, value in fields.items() if value != []}
+
+
+@cache
+def _input_types() -> dict[str, Any]:
+    """Validators of the SDK's types for input, by role."""
+    from openai.types import chat
+    from pydantic import TypeAdapter
+
+    return {
+        "developer": TypeAdapter(chat.ChatCompletionDeveloperMessageParam),
+        "system": TypeAdapter(chat.ChatCompletionSystemMessageParam),
+        "user": TypeAdapter(chat.ChatCompletionUserMessageParam),
+        "assistant": TypeAdapter(chat.ChatCompletionAssistantMessageParam),
+        "tool": TypeAdapter(chat.ChatCompletionToolMessageParam),
+        "function": TypeAdapter(chat.ChatCompletionFunctionMessageParam),
+    }
 
 
 def _without_none(value: Any) -> Any:

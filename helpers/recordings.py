@@ -12,10 +12,11 @@ from pathlib import Path
 from reprlib import Repr
 from typing import Any
 
+import httpx2
 import yaml
 from vcr.cassette import Cassette
 from vcr.errors import UnhandledHTTPRequestError
-from vcr.matchers import method, path
+from vcr.matchers import method, path, query
 from vcr.patch import PATCHER_NAMES, CassettePatcherBuilder
 from vcr.record_mode import RecordMode
 from vcr.request import Request
@@ -55,7 +56,7 @@ def load_cassette(file: Path) -> ReplayCassette:
         path=file,
         persister=_Utf8Persister,
         record_mode=RecordMode.NONE,
-        match_on=[method, path, json_body],
+        match_on=[method, path, query, json_body],
         allow_playback_repeats=True,
         before_record_request=_relative_to_api,
         # The SDK speaks through httpx2; a learner's own requests or urllib is left alone.
@@ -92,8 +93,8 @@ class _Utf8Persister:
                 raise ValueError("metadata should say origin and date")
             for request, response in zip(requests, responses, strict=True):
                 _check_interaction(request, response)
-        except FileNotFoundError:
-            problem = "不存在"
+        except OSError as error:
+            problem = "不存在" if not file.exists() else f"读不了（{error.strerror}）"
         except yaml.MarkedYAMLError as error:
             problem = f"第 {error.problem_mark.line + 1} 行不是合法的 YAML（{error.problem}）"
         except (yaml.YAMLError, ValueError, KeyError, TypeError, AttributeError) as error:
@@ -113,20 +114,28 @@ def _check_interaction(request: Request, response: dict) -> None:
         json.loads(request.body)
     if not isinstance(response["status"]["code"], int):
         raise TypeError(f"{request.uri}: status code {response['status']['code']!r}")
+    body = response["body"]["string"]
     if "application/json" in response["headers"]["content-type"]:
-        json.loads(response["body"]["string"])
+        json.loads(body)
 
 
 def _relative_to_api(request: Request) -> Request | None:
-    """The request with its URI relative to the API; None if it goes anywhere else."""
+    """The request with its URI relative to the API; None if it goes to another host.
+
+    All that goes to the API's host counts, so that no key can leave by a path that isn't
+    the API's.
+    """
     if request.uri.startswith("/"):  # from a cassette
         return request
-    for base in (os.environ.get("OPENAI_BASE_URL"), OPENAI_URL):
-        base = base and base.rstrip("/")
-        if base and request.uri.startswith(f"{base}/"):
-            uri = request.uri.removeprefix(base)
-            return Request(request.method, uri, request.body, request.headers)
-    return None
+    _api_urls.add(os.environ.get("OPENAI_BASE_URL", "").strip() or OPENAI_URL)
+    url = httpx2.URL(request.uri)
+    uri = None
+    for api in map(httpx2.URL, _api_urls):
+        if (url.scheme, url.host, url.port) == (api.scheme, api.host, api.port):
+            path = url.raw_path.decode()
+            base = api.raw_path.decode().rstrip("/")
+            uri = path.removeprefix(base) if path.startswith(f"{base}/") else uri or path
+    return uri and Request(request.method, uri, request.body, request.headers)
 
 
 def _body(request: Request) -> Any:
@@ -148,7 +157,7 @@ def _not_recorded(sent: Request, recorded: list[Request]) -> dict:
     }
     return {
         "status": {"code": 404, "message": "Not Found"},
-        "headers": {"content-type": ["application/json"], "x-should-retry": ["false"]},
+        "headers": {"content-type": ["application/json"]},
         "body": {"string": json.dumps({"error": error}, ensure_ascii=False).encode()},
     }
 
@@ -186,4 +195,6 @@ class _Absent:
 
 
 _ABSENT = _Absent()
+# Every base URL that a client may have got: it keeps its own when the setting changes.
+_api_urls = {OPENAI_URL}
 _short = Repr(maxstring=60, maxother=60, maxdict=4, maxlist=3).repr

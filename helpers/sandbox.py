@@ -18,10 +18,9 @@ import warnings
 import weakref
 from contextlib import suppress
 from dataclasses import dataclass, field
-from importlib.metadata import version
 from typing import Any, Literal, Self
 
-from . import sandbox_worker as wire
+from . import sandbox_worker
 
 START_S = 60  # a worker that isn't ready by then never will be
 POLL_S = 0.01  # how often a run's time and memory are looked at
@@ -37,10 +36,10 @@ MESSAGES = {
     "或者用 Sandbox(memory_mb=...) 放宽限制。",
     "output": "代码的输出和返回值加起来超过了 2 MB，已被停止。请检查是不是在循环里不停地打印，"
     "或者少打印、少返回一些。",
-    "start": "沙箱的工作进程没能启动。请确认 pyeryx 已经装好：在项目文件夹里运行 uv sync。",
-    "crash": "沙箱里的 Python 解释器崩溃了。最常见的原因是递归太深"
-    "（例如一两百层的 __repr__ 或嵌套数据），请改用循环或减小深度；"
-    "等一把没人释放的锁（沙箱里没有线程）、调用 os._exit()、改动解释器内部也会这样。",
+    "start": "沙箱的工作进程没能启动。请在项目文件夹里运行 uv sync，确认 pyeryx 已经装好；"
+    "还不行，就删掉文件夹 {cache} 再试，它会重新建立。",
+    "crash": "沙箱里的 Python 解释器崩溃了，多半是递归太深"
+    "（例如一两百层的 __repr__、嵌套的调用或数据），请改用循环或减小深度。",
 }
 RESTARTED = "沙箱已重新启动，之前定义的变量和函数都没有了，还要用就请重新运行定义它们的代码。"
 
@@ -84,7 +83,8 @@ class Sandbox:
     with this process at the latest.
 
     timeout_s: seconds that one run or call may take
-    memory_mb: megabytes (millions of bytes) by which the worker may grow
+    memory_mb: megabytes (millions of bytes) by which the worker may grow; what it once took
+        it keeps until it is replaced
     """
 
     def __init__(self, timeout_s: float = 5, memory_mb: float = 128):
@@ -128,7 +128,7 @@ class Sandbox:
         return value
 
     def close(self) -> None:
-        """End the worker. A closed Sandbox can't be used again."""
+        """End the worker, after a run that is under way. Nothing can be run any more then."""
         with self._lock:
             self._kill()
             self._worker = None
@@ -141,10 +141,12 @@ class Sandbox:
 
     def _start(self) -> None:
         self._worker = _Worker()
+        self._idle = True  # not so after an interrupt, even if that came while dealing with one
         self._kill = weakref.finalize(self, self._worker.kill)
 
     def _restart(self) -> None:
-        self._kill()
+        self._worker.kill()
+        self._kill.detach()
         self._start()
 
     def _request(self, request: dict) -> tuple[Any, "_Answer"]:
@@ -152,6 +154,9 @@ class Sandbox:
         with self._lock:
             if self._worker is None:
                 raise ValueError("这个沙箱已经关闭，请用 Sandbox() 新建一个")
+            if not self._idle:
+                self._restart()
+            self._idle = False
             answer = _Answer()
             try:
                 stopped = self._watch(request, answer)
@@ -161,10 +166,13 @@ class Sandbox:
                 interrupt.add_note(RESTARTED)
                 raise
             kind = reply["kind"]
+            self._idle = kind == "ok" or "text" in reply
             if kind == "ok":
                 return reply["value"], answer
-            message = MESSAGES[kind].format(timeout_s=self.timeout_s, memory_mb=self.memory_mb)
-            if "text" in reply:
+            message = MESSAGES[kind].format(
+                timeout_s=self.timeout_s, memory_mb=self.memory_mb, cache=_cache()
+            )
+            if self._idle:
                 message += "\n\n" + reply["text"].rstrip()
             else:
                 self._restart()
@@ -212,23 +220,23 @@ class _Answer:
             if reply["kind"] == "ok":
                 return {"kind": "ok", "value": json.loads(reply["value"])}
             if reply["kind"] in ("syntax", "error", "exit", "memory"):
-                return {"kind": reply["kind"], "text": str(reply["text"])}
+                # A lone surrogate in it would be refused where Jupyter shows the error.
+                text = str(reply["text"]).encode("utf-8", "backslashreplace").decode()
+                return {"kind": reply["kind"], "text": text}
         except (ValueError, TypeError, LookupError, RecursionError):
             pass
         return {"kind": "crash"}
 
 
-def _unpacked() -> str:
-    """Where eryx unpacks its 59 MB of native code and library: once, for all workers.
+def _cache() -> str:
+    """Where workers keep the 59 MB that eryx unpacks: native code and the library.
 
-    In the user's own cache, because eryx runs what it finds there, and anyone could put it
-    into the common temporary folder.
+    It is in the user's own cache, because eryx runs what it finds there, and anyone could put
+    it into the common temporary folder.
     """
     from platformdirs import user_cache_path
 
-    folder = user_cache_path("openai-api-course") / f"eryx-{version('pyeryx')}"
-    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    return str(folder)
+    return str(user_cache_path("openai-api-course"))
 
 
 class _Worker:
@@ -236,13 +244,11 @@ class _Worker:
 
     def __init__(self) -> None:
         """Start it, without waiting until it is ready."""
-        folder = _unpacked()
         self.idle_memory = 0  # bytes, before it has run anything
         self.pid = 0  # the interpreter's: on Windows, a venv's python is only its launcher
         self.asking: threading.Thread | None = None
         self.process = subprocess.Popen(
-            [sys.executable, "-I", wire.__file__, folder],
-            cwd=folder,
+            [sys.executable, "-I", sandbox_worker.__file__, _cache()],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
@@ -256,20 +262,24 @@ class _Worker:
         incoming = self.process.stdout
         try:
             if not self.pid:
-                self.pid = int(wire.read_frame(incoming, MAX_SENT)[1])
+                self.pid = int(sandbox_worker.read_frame(incoming, MAX_SENT)[1])
                 self.idle_memory = self.memory()
             answer.started = time.monotonic()
-            wire.write_frame(self.process.stdin, wire.REQUEST, json.dumps(request).encode())
+            sandbox_worker.write_frame(
+                self.process.stdin, sandbox_worker.REQUEST, json.dumps(request).encode()
+            )
             left = MAX_SENT
             while answer.stopped:
-                kind, content = wire.read_frame(incoming, left)
+                kind, content = sandbox_worker.read_frame(incoming, left)
                 left -= len(content)
-                if kind == wire.REPLY:
+                if kind == sandbox_worker.REPLY:
                     answer.content = content
                     answer.duration_ms = (time.monotonic() - answer.started) * 1000
                     answer.stopped = None
                 else:
-                    (answer.stdout if kind == wire.STDOUT else answer.stderr).extend(content)
+                    (answer.stdout if kind == sandbox_worker.STDOUT else answer.stderr).extend(
+                        content
+                    )
         except OverflowError:
             answer.stopped = "output"
         except (OSError, EOFError, ValueError):  # it died, or was killed
@@ -299,7 +309,7 @@ PYTHON = {"python", "python3", "py", "py3"}  # what a fence of Python is marked 
 CODE = (
     *(ast.Import, ast.ImportFrom, ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef),
     *(ast.Assign, ast.AugAssign, ast.If, ast.For, ast.While, ast.Try, ast.With, ast.Match),
-    *(ast.Call, ast.comprehension),
+    *(ast.Assert, ast.Raise, ast.Delete, ast.Call, ast.comprehension),
 )
 
 
@@ -317,7 +327,7 @@ def extract_code(reply: str) -> str:
         return text
     blocks = _fenced(reply)
     chosen = [
-        code
+        _without_prompts(code)
         for language, code in blocks
         if language in PYTHON or not language and (len(blocks) == 1 or _is_code(code))
     ]
@@ -325,6 +335,15 @@ def extract_code(reply: str) -> str:
         beginning = text if len(text) <= 80 else text[:80] + "……"
         raise ValueError(f"回复里没有找到 Python 代码，它的开头是：{beginning!r}")
     return "\n\n".join(chosen)
+
+
+def _without_prompts(code: str) -> str:
+    """The source of an interactive session (`>>> ` and its output); other code as it is."""
+    if not code.startswith(">>> "):
+        return code
+    from doctest import DocTestParser
+
+    return "".join(example.source for example in DocTestParser().get_examples(code)).strip()
 
 
 def _is_code(text: str) -> bool:

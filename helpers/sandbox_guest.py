@@ -9,6 +9,7 @@ import asyncio
 import builtins
 import functools
 import io
+import itertools
 import json
 import linecache
 import os
@@ -19,6 +20,7 @@ import types
 
 import _eryx
 
+MAX_FILES = 20  # sources that are kept for tracebacks
 MAX_TEXT = 8_000  # characters of a traceback; an exception's text can have millions
 
 
@@ -96,7 +98,9 @@ def describe(error):
 def run(code):
     """Execute source text in the module __main__ that all runs share."""
     # A traceback may pass through the code of several runs: each has a name of its own.
-    name = FILES.setdefault(code, f"<sandbox {len(FILES)}>")
+    name = FILES[code] = FILES.pop(code, None) or f"<sandbox {next(NUMBERS)}>"
+    if len(FILES) > MAX_FILES:  # forget the one that was not run for the longest time
+        linecache.cache.pop(FILES.pop(next(iter(FILES))), None)
     linecache.cache[name] = len(code), None, [line + "\n" for line in code.split("\n")], name
     try:
         compiled = compile(code, name, "exec", dont_inherit=True)
@@ -155,6 +159,7 @@ def serve(request):
 MAIN = types.ModuleType("__main__")
 MAIN.__builtins__ = builtins
 FILES = {}  # source text -> the name that it has in tracebacks
+NUMBERS = itertools.count(1)
 
 functools._lru_cache_wrapper = python_lru_cache()
 asyncio.events._get_event_loop_policy()._loop_factory = TimerLoop

@@ -1,6 +1,6 @@
 """The process that a Sandbox starts: eryx (CPython in WebAssembly) at the end of a pipe.
 
-    python -I sandbox_worker.py FOLDER
+    python -I sandbox_worker.py CACHE
 
 Reads requests from standard input and writes what comes of them to standard output, both
 as frames: one byte that says what it is, four for the size, the content.
@@ -68,12 +68,16 @@ def receive(pipe: BinaryIO, requests: queue.Queue) -> None:
         os._exit(0)
 
 
-def main(folder: str) -> None:
+def main(cache: str) -> None:
     """Open a session, say READY, then answer requests one by one."""
     pipe, replies = take_pipes()
-    # eryx unpacks native code into its temporary folder.
-    os.environ.update(TMPDIR=folder, TEMP=folder, TMP=folder)
     import eryx
+
+    # eryx unpacks into the temporary folder, where another version must not find its files.
+    folder = Path(cache, f"eryx-{eryx.__version__}")
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    os.chdir(folder)
+    os.environ.update(dict.fromkeys(("TMPDIR", "TEMP", "TMP"), str(folder)))
 
     sending = threading.Lock()  # output arrives on a thread of eryx's
     checking = False

@@ -2,6 +2,7 @@
 
 import os
 
+import httpx2
 import openai
 import pytest
 
@@ -57,6 +58,16 @@ def test_it_can_be_called_again_for_the_same_chapter():
     for _ in range(3):
         start("01_models")
         assert openai.OpenAI().models.retrieve("gpt-3.5-turbo").created == 1677610602
+
+
+def test_nothing_is_left_of_the_replays_before():
+    """However often it was called, ending the last one ends them all."""
+    before = httpx2.HTTPTransport.handle_request
+    for _ in range(3):
+        start("01_models")
+    assert httpx2.HTTPTransport.handle_request is not before
+    lesson._recordings_on.close()
+    assert httpx2.HTTPTransport.handle_request is before
 
 
 def test_two_chapters_in_one_kernel():
@@ -167,9 +178,9 @@ def test_an_edited_dotenv_counts_at_the_next_start(dotenv):
 
 
 def test_a_dotenv_from_windows_notepad_is_read(dotenv):
-    dotenv("\ufeffOPENAI_API_KEY=来自文件\r\n", "utf-8")
+    dotenv("\ufeffCHAT_MODEL=某模型\r\n", "utf-8")
     start("01_models")
-    assert os.environ["OPENAI_API_KEY"] == "来自文件"
+    assert os.environ["CHAT_MODEL"] == "某模型"
 
 
 def test_a_dotenv_that_is_not_utf8_is_a_clear_error(dotenv):

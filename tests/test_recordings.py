@@ -4,10 +4,12 @@ import asyncio
 import json
 import threading
 import time
+import urllib.request
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
+import httpx2
 import openai
 import pytest
 import yaml
@@ -132,7 +134,15 @@ def test_the_order_of_keys_and_the_headers_do_not_matter(replay, client):
     assert reply.choices[0].text == "天来了"
 
 
-@pytest.mark.parametrize("base_url", ["http://127.0.0.1:1/v1", "http://127.0.0.1:1/a/b/v2/"])
+@pytest.mark.parametrize(
+    "base_url",
+    [
+        "http://127.0.0.1:1/v1",
+        "http://127.0.0.1:1/a/b/v2/",
+        "http://LOCALHOST:80/v1",
+        "http://h/中 文",
+    ],
+)
 def test_a_recording_plays_for_any_base_url(replay, monkeypatch, base_url):
     monkeypatch.setenv("OPENAI_BASE_URL", base_url)
     client = openai.OpenAI(api_key="not a key")
@@ -150,28 +160,63 @@ def test_after_replay_requests_go_out_again(cassette, monkeypatch):
 
 
 def test_another_host_is_left_alone(replay):
+    """For the SDK with a base_url of its own, and for a learner's own requests."""
     with loopback_server({"data": [{"id": "other"}]}) as (url, requests):
         other = openai.OpenAI(api_key="k", base_url=url)
         assert other.models.list().data[0].id == "other"
-        assert [path for path, _ in requests] == ["/models"]
+        assert httpx2.get(f"{url}/httpx2").json()["data"]
+        with urllib.request.urlopen(f"{url}/urllib") as reply:
+            assert json.load(reply)["data"]
+        assert [path for path, _ in requests] == ["/models", "/httpx2", "/urllib"]
 
 
-def test_a_real_key_is_sent_nowhere(replay, monkeypatch):
-    """Neither for a recorded request nor for one that isn't, to whichever base URL."""
+@pytest.mark.parametrize(
+    "base_url",
+    [
+        "{url}",
+        "{url}/v1/",
+        "{url}/v1 ",
+        "{url}/a path/中文",
+        "{url}/v1?x=1",
+        "{URL}/v1",
+        "http://LOCALHOST:{port}/v1",
+        "",
+    ],
+)
+def test_a_real_key_is_sent_nowhere(replay, monkeypatch, base_url):
+    """Neither for a recorded request nor for one that isn't, however the base URL is written."""
     with loopback_server({}) as (url, requests):
         monkeypatch.setenv("OPENAI_API_KEY", "sk-real")
-        for base_url in (url, None):
-            if base_url:
-                monkeypatch.setenv("OPENAI_BASE_URL", base_url)
-            else:
-                monkeypatch.delenv("OPENAI_BASE_URL")
-            client = openai.OpenAI()
-            client.models.list()
+        port = url.rpartition(":")[2]
+        written = base_url.format(url=url, URL=url.replace("http", "HTTP"), port=port)
+        monkeypatch.setenv("OPENAI_BASE_URL", written)
+        client = openai.OpenAI()
+        for ask in (
+            lambda: client.models.retrieve("not recorded"),
+            lambda: client.embeddings.create(model="m", input="not recorded"),
+            lambda: client.files.create(file=b"not recorded", purpose="user_data"),
+            lambda: client.get("/../elsewhere", cast_to=object),
+        ):
             with pytest.raises(openai.NotFoundError):
-                client.models.retrieve("not recorded")
-            with pytest.raises(openai.NotFoundError):
-                client.embeddings.create(model="m", input="not recorded")
+                ask()
         assert requests == []
+
+
+def test_a_client_of_before_the_base_url_changed_is_still_answered(replay, monkeypatch):
+    with loopback_server({}) as (url, requests):
+        monkeypatch.setenv("OPENAI_BASE_URL", url)
+        client = openai.OpenAI(api_key="sk-real")
+        client.models.list()
+        monkeypatch.setenv("OPENAI_BASE_URL", "http://127.0.0.1:1/v1")
+        client.models.list()
+        assert requests == []
+
+
+def test_the_same_path_with_another_method_or_query_is_another_request(replay, client):
+    with pytest.raises(openai.NotFoundError):
+        client.post("/models", cast_to=object)
+    with pytest.raises(openai.NotFoundError):
+        client.models.list(extra_query={"page": 2})
 
 
 def test_the_official_host_is_answered_even_if_another_one_is_configured(replay, monkeypatch):
@@ -232,6 +277,19 @@ def test_a_path_that_is_not_recorded_names_those_that_are(replay, client):
     assert "现在打开的录制里有：POST /completions、GET /models。" in caught.value.body["message"]
 
 
+def test_the_nearest_recording_is_the_one_with_the_fewest_differences(tmp_path, client):
+    near, far = PROMPT | {"prompt": "春天"}, {"model": "x", "prompt": "y", "max_tokens": 9}
+    file = tmp_path / "two.yaml"
+    content = {
+        "metadata": {"origin": "recorded", "date": "2026-11-22"},
+        "interactions": [interaction(far, "{}"), interaction(near, "{}"), interaction(far, "{}")],
+    }
+    file.write_text(yaml.safe_dump(content), "utf-8")
+    with replaying(load_cassette(file)), pytest.raises(openai.NotFoundError) as caught:
+        client.completions.create(**PROMPT)
+    assert "相比：prompt 现在是 '春'，录制的是 '春天'。" in caught.value.body["message"]
+
+
 def test_a_long_value_is_shortened_in_the_message(replay, client):
     with pytest.raises(openai.NotFoundError) as caught:
         client.completions.create(**PROMPT | {"prompt": "很长" * 5000})
@@ -244,10 +302,8 @@ def test_a_missing_cassette_is_an_error_that_names_it(tmp_path):
 
 
 def test_broken_yaml_is_an_error_that_names_file_and_line(cassette):
-    lines = cassette.read_text("utf-8").splitlines()
-    lines[3] = "  - [ {"
-    cassette.write_text("\n".join(lines), "utf-8")
-    with pytest.raises(RecordingError, match=r"录制文件 lesson\.yaml 第 \d+ 行不是合法的 YAML"):
+    cassette.write_text("version: 1\nmetadata:\n  origin: recorded\n  note: a: b\n", "utf-8")
+    with pytest.raises(RecordingError, match=r"录制文件 lesson\.yaml 第 4 行不是合法的 YAML"):
         load_cassette(cassette)
 
 
@@ -267,6 +323,12 @@ BROKEN = {
     "not UTF-8": "version: 1\nnote: 中文".encode("gbk"),
     "no interactions": damaged(lambda c: c.pop("interactions")),
     "no metadata": damaged(lambda c: c.pop("metadata")),
+    "no date": damaged(lambda c: c["metadata"].pop("date")),
+    "no status": damaged(lambda c: c["interactions"][0]["response"].pop("status")),
+    "a status in words": damaged(
+        lambda c: c["interactions"][0]["response"]["status"].update(code="OK")
+    ),
+    "no reply": damaged(lambda c: c["interactions"][0]["response"]["body"].clear()),
     "unknown origin": damaged(lambda c: c["metadata"].update(origin="a dream")),
     "no response": damaged(lambda c: c["interactions"][0].pop("response")),
     "a reply cut in half": damaged(

@@ -55,7 +55,7 @@ def test_output_is_returned_and_timed(shared):
 
 def test_result_shows_itself_as_what_was_printed(shared):
     assert repr(shared.run("print(1)\nprint(2)")) == "1\n2\n"
-    assert repr(shared.run("x = 1")) == "（没有输出）"
+    assert repr(shared.run("x = 1")) == "（没有输出；想看某个值，请用 print）"
 
 
 def test_chinese_in_code_identifiers_and_output(shared):
@@ -382,9 +382,10 @@ print(node)
         "import os\nos.abort()",
         "x = []\nfor _ in range(100_000): x = [x]\nrepr(x)",
         DEEP_REPR,
+        "f = lambda x=0: 1\nprint(eval('f(' * 180 + ')' * 180))",
         "import threading\nthreading.Event().wait()",
     ],
-    ids=["exit", "abort", "nested-list", "linked-list", "wait-without-threads"],
+    ids=["exit", "abort", "nested-list", "linked-list", "nested-calls", "wait-without-threads"],
 )
 def test_death_of_the_interpreter_is_a_crash(code):
     with Sandbox(timeout_s=20) as box:
@@ -398,6 +399,26 @@ def test_code_that_breaks_the_session_gets_the_error_itself(box):
     error = failure(box, "import json\njson.dumps = None")
     assert error.kind == "crash"
     assert_restarted(box, error)
+
+
+def test_an_error_text_that_is_no_valid_unicode_can_be_shown(shared):
+    error = failure(shared, r"raise ValueError('\ud800')")
+    assert str(error).encode() and r"\ud800" in str(error)
+
+
+def test_a_missing_module_is_explained(shared):
+    error = failure(shared, "import numpy")
+    assert str(error).endswith("沙箱里只有 Python 标准库")
+
+
+def test_thousands_of_runs_do_not_fill_the_memory(shared):
+    """The source of a run is kept for tracebacks, but not for ever."""
+    worker = worker_of(shared)
+    sizes = []
+    for n in range(200):
+        shared.run(f"x = {n}  # " + "x" * 100_000)
+        sizes.append(worker.memory_info().rss)
+    assert sizes[-1] - sizes[99] < 5_000_000  # of the 10 MB that the last 100 runs had
 
 
 def test_builtins_and_modules_are_put_back(shared):
@@ -576,6 +597,28 @@ def test_ctrl_c_ends_the_run_within_a_second_and_the_next_works():
         assert box.run("print(1)").stdout == "1\n"
 
 
+@pytest.mark.skipif(os.name == "nt", reason="there is no second Ctrl-C to send so fast")
+@pytest.mark.parametrize("gap_s", [0.0, 0.002, 0.01])
+def test_a_second_ctrl_c_leaves_neither_a_dead_sandbox_nor_an_orphan(gap_s):
+    with Sandbox(timeout_s=60) as box:
+        worker = worker_of(box)
+
+        def press_twice() -> None:
+            press_ctrl_c()
+            time.sleep(gap_s)
+            press_ctrl_c()
+
+        try:  # the second may come while the first is still being dealt with, or after it
+            threading.Timer(0.2, press_twice).start()
+            with pytest.raises(KeyboardInterrupt):
+                box.run("while True: pass")
+            time.sleep(0.3)
+        except KeyboardInterrupt:
+            pass
+        assert box.run("print(1)").stdout == "1\n"
+        assert_gone(worker)
+
+
 @pytest.fixture(autouse=True, scope="module")
 def ctrl_c_interrupts():
     """A shell that starts a job in the background has it ignore Ctrl-C."""
@@ -652,13 +695,15 @@ def test_no_orphan_when_this_process_ends_without_closing(then):
 
 @pytest.mark.skipif(os.name == "nt", reason="a process group gets SIGINT on POSIX only")
 def test_ctrl_c_in_a_terminal_is_no_death_of_the_worker():
-    then = "try: box.run('while True: pass')\nexcept KeyboardInterrupt: print('interrupted')"
-    then += "\nprint(box.run('print(1)').stdout)"
+    """It is idle then, so what was defined is still there."""
+    then = "import time\nbox.run('kept = 7')\nprint('idle', flush=True)"
+    then += "\ntry: time.sleep(30)\nexcept KeyboardInterrupt: print('interrupted')"
+    then += "\nprint(box.run('print(kept)').stdout)"
     host, _ = start_host(then, start_new_session=True)
-    time.sleep(0.2)
+    assert host.stdout.readline() == "idle\n"
     os.killpg(host.pid, signal.SIGINT)  # as a terminal does: to all of the group
     out, err = host.communicate(timeout=10)
-    assert out.split() == ["interrupted", "1"] and err == ""
+    assert out.split() == ["interrupted", "7"] and err == ""
 
 
 def test_worker_that_cannot_start_says_so(monkeypatch):
