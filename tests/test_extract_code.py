@@ -22,6 +22,8 @@ FOUND = {
     "the code alone": (CODE, CODE),
     "a completion after blank lines": ("\n\n" + QUICK_SORT + "\n", QUICK_SORT),
     "indented as a whole": (indent(CODE, "    "), CODE),
+    "an assertion alone": ("assert f(3) == 4", "assert f(3) == 4"),
+    "an interactive session": ("```python\n>>> x = 1\n>>> x\n1\n```", "x = 1\nx"),
     "fenced": (f"好的，代码如下：\n\n```python\n{CODE}\n```\n\n希望有帮助！", CODE),
     "fenced without a language": (f"代码：\n```\n{CODE}\n```", CODE),
     "py": (f"```py\n{CODE}\n```", CODE),
