@@ -28,7 +28,7 @@ with tempfile.TemporaryDirectory() as home:
                 time.sleep(0.2)
         browser = ["chromium", "--headless", "--no-sandbox", "--hide-scrollbars", "--disable-gpu"]
         browser += ["--disable-background-networking", "--disable-component-update"]
-        browser += ["--window-size=1280,1000", "--virtual-time-budget=20000"]
+        browser += ["--window-size=1280,1000", "--virtual-time-budget=60000"]
         browser += [f"--screenshot={ROOT / 'images' / 'lesson.png'}", f"--user-data-dir={home}/c"]
         browser.append(f"http://127.0.0.1:{PORT}/?token={token}")
         subprocess.run(browser, check=True, env=env)
