@@ -35,10 +35,11 @@ def start(chapter: str) -> Lesson:
     that says which mode, which recordings and from when. Can be called again, for the same
     chapter or another one, and then reads `.env` anew.
 
-    Raises ValueError for an unknown chapter or mode, RecordingError for a cassette that can't
-    be read, NotImplementedError for the modes `live` and `record`.
+    Raises ValueError for an unknown chapter or mode and for a setting that can't be right,
+    RecordingError for a cassette that can't be read, NotImplementedError for the modes `live`
+    and `record`.
     """
-    # VCR takes as long to import as the SDK; `import helpers` shouldn't.
+    # VCR is slow to import, and `import helpers` shouldn't be.
     from .recordings import ORIGINS, load_cassette, replaying
 
     _load_settings()
@@ -73,14 +74,14 @@ def _load_settings() -> None:
     key = os.environ.get("OPENAI_API_KEY")
     if not key or not key.isascii():  # a placeholder in words can't be sent as a header
         os.environ["OPENAI_API_KEY"] = NO_KEY
-    base_url = os.environ.get("OPENAI_BASE_URL")
-    if base_url and not base_url.strip().lower().startswith(("http://", "https://")):
+    _set_by_start.clear()
+    _set_by_start.update((k, v) for k, v in os.environ.items() if before.get(k) != v)
+    base_url = os.environ.get("OPENAI_BASE_URL", "").strip()
+    if base_url and not base_url.lower().startswith(("http://", "https://")):
         raise ValueError(
             f"OPENAI_BASE_URL={base_url!r} 要以 http:// 或 https:// 开头，"
             "请在 .env 或环境变量里改正，再运行这个单元格。"
         )
-    _set_by_start.clear()
-    _set_by_start.update((k, v) for k, v in os.environ.items() if before.get(k) != v)
 
 
 def _mode() -> str:

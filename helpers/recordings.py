@@ -130,7 +130,7 @@ def _relative_to_api(request: Request) -> Request | None:
     _api_urls.add(os.environ.get("OPENAI_BASE_URL", "").strip() or OPENAI_URL)
     url = httpx2.URL(request.uri)
     uri = None
-    for api in map(httpx2.URL, _api_urls):
+    for api in map(httpx2.URL, tuple(_api_urls)):
         if (url.scheme, url.host, url.port) == (api.scheme, api.host, api.port):
             path = url.raw_path.decode()
             base = api.raw_path.decode().rstrip("/")

@@ -177,6 +177,15 @@ def test_an_edited_dotenv_counts_at_the_next_start(dotenv):
     assert "LESSON_MODE" not in os.environ
 
 
+def test_a_mended_dotenv_counts_after_an_error(dotenv):
+    dotenv("OPENAI_BASE_URL=localhost:1/v1\n")
+    with pytest.raises(ValueError, match="要以 http://"):
+        start("01_models")
+    dotenv("OPENAI_BASE_URL=http://localhost:1/v1\n")
+    start("01_models")
+    assert openai.OpenAI().models.list().data[0].id == "gpt-4o"
+
+
 def test_a_dotenv_from_windows_notepad_is_read(dotenv):
     dotenv("\ufeffCHAT_MODEL=某模型\r\n", "utf-8")
     start("01_models")

@@ -86,7 +86,7 @@ def loopback_server(reply: dict):
             pass
 
     with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
+        threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
         yield f"http://127.0.0.1:{server.server_port}", requests
         server.shutdown()
 
@@ -200,6 +200,15 @@ def test_a_real_key_is_sent_nowhere(replay, monkeypatch, base_url):
             with pytest.raises(openai.NotFoundError):
                 ask()
         assert requests == []
+
+
+def test_what_does_not_go_through_the_sdk_is_left_alone(replay, monkeypatch):
+    with loopback_server({"data": "live"}) as (url, requests):
+        monkeypatch.setenv("OPENAI_BASE_URL", url)
+        assert openai.OpenAI(api_key="k").models.list().data[0].id == "m"
+        with urllib.request.urlopen(f"{url}/models") as reply:
+            assert json.load(reply) == {"data": "live"}
+        assert len(requests) == 1
 
 
 def test_a_client_of_before_the_base_url_changed_is_still_answered(replay, monkeypatch):

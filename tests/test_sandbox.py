@@ -401,6 +401,15 @@ def test_code_that_breaks_the_session_gets_the_error_itself(box):
     assert_restarted(box, error)
 
 
+def test_memory_is_limited_to_what_was_asked_for():
+    code = "import time\ntaken = []\nwhile True:\n    taken.append(bytearray(4_000_000))"
+    code += "\n    print(len(taken) * 4)\n    time.sleep(0.05)"
+    with Sandbox(timeout_s=20, memory_mb=60) as box:
+        error = failure(box, code)
+    assert error.kind == "memory"
+    assert 30 < int(error.stdout.split()[-1]) < 80
+
+
 def test_an_error_text_that_is_no_valid_unicode_can_be_shown(shared):
     error = failure(shared, r"raise ValueError('\ud800')")
     assert str(error).encode() and r"\ud800" in str(error)
