@@ -17,7 +17,7 @@ def show_chart(spec: dict[str, Any], alt: str) -> None:
     from IPython.display import display
     from vl_convert import vegalite_to_png
 
-    png = vegalite_to_png(spec, vl_version=VEGALITE_VERSION, scale=1.5)
+    png = vegalite_to_png(spec, vl_version=VEGALITE_VERSION)
     display(
         {
             "application/vnd.vegalite.v5+json": spec,
