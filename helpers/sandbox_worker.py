@@ -80,15 +80,14 @@ def main(cache: str) -> None:
     os.environ.update(dict.fromkeys(("TMPDIR", "TEMP", "TMP"), str(folder)))
 
     sending = threading.Lock()  # output arrives on a thread of eryx's
-    checking = False
-    checked = []
+    checked: list[bytes] | None = None  # the output, while the session is checked
 
     def send(kind: bytes, content: bytes) -> None:
         with sending:
-            if checking:
-                checked.append(content)
-            else:
+            if checked is None:
                 write_frame(replies, kind, content)
+            else:
+                checked.append(content)
 
     session = eryx.Session(
         on_stdout=lambda data: send(STDOUT, data), on_stderr=lambda data: send(STDERR, data)
@@ -98,12 +97,11 @@ def main(cache: str) -> None:
         return session.execute(f"result = serve({request!r})").result_json
 
     def check() -> list:
-        """What becomes of code that prints and then fails."""
-        nonlocal checking
-        checking = True
-        checked.clear()
+        """What becomes of code that prints and then fails: always the same, in good health."""
+        nonlocal checked
+        checked = []
         outcome = [serve(CHECK), *checked]
-        checking = False
+        checked = None
         return outcome
 
     session.execute(GUEST.read_text(encoding="utf-8"))
@@ -113,8 +111,8 @@ def main(cache: str) -> None:
     threading.Thread(target=receive, args=(pipe, requests), daemon=True).start()
     while True:
         reply = serve(requests.get())
-        # Code that breaks the session must not break the next run. So find out now, and end:
-        # this run is the one that fails, and a new worker takes over.
+        # Code that breaks the session must not break the next run. So find out now, at the cost
+        # of a second execution, and end: this run fails, and a new worker takes over.
         if check() != healthy:
             break
         send(REPLY, reply.encode())

@@ -12,7 +12,7 @@ from snippet_file import read_snippets
 from helpers import Sandbox, SandboxError
 
 SNIPPETS = read_snippets("hostile.txt")
-SECRET = "sk-this-must-never-be-seen"
+SECRET = "secret-that-must-never-be-seen"
 
 
 @pytest.fixture(scope="module")
