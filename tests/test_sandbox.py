@@ -705,8 +705,9 @@ def test_no_orphan_when_this_process_ends_without_closing(then):
 @pytest.mark.skipif(os.name == "nt", reason="a process group gets SIGINT on POSIX only")
 def test_ctrl_c_in_a_terminal_is_no_death_of_the_worker():
     """It is idle then, so what was defined is still there."""
-    then = "import time\nbox.run('kept = 7')\nprint('idle', flush=True)"
-    then += "\ntry: time.sleep(30)\nexcept KeyboardInterrupt: print('interrupted')"
+    then = "import time\nbox.run('kept = 7')"
+    then += "\ntry: print('idle', flush=True); time.sleep(30)"
+    then += "\nexcept KeyboardInterrupt: print('interrupted')"
     then += "\nprint(box.run('print(kept)').stdout)"
     host, _ = start_host(then, start_new_session=True)
     assert host.stdout.readline() == "idle\n"
