@@ -24,7 +24,7 @@ GUEST = Path(__file__).with_name("sandbox_guest.py")
 CHECK = json.dumps({"run": "__import__('sys').stdout.write('checked')\n0 / 0"})
 
 
-def write_frame(pipe: BinaryIO, kind: bytes, content: bytes = b"") -> None:
+def write_frame(pipe: BinaryIO, kind: bytes, content: bytes) -> None:
     """Write one frame. OSError if the other side is gone."""
     pipe.write(HEADER.pack(kind, len(content)) + content)
     pipe.flush()
