@@ -1,43 +1,42 @@
-"""Answers from recordings: VCR.py below the SDK, so that a notebook's own code stays plain.
+"""Recordings: VCR.py below the SDK answers from a cassette, or writes one down.
 
 A cassette is a YAML file of requests and replies. Its request URIs are relative to the API's
 base URL (`/models`), so that it plays for any host.
 """
 
-import json
 import os
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from datetime import date
 from pathlib import Path
-from reprlib import Repr
+from threading import Lock
 from typing import Any
 
 import httpx2
-import yaml
 from vcr.cassette import Cassette
 from vcr.errors import UnhandledHTTPRequestError
 from vcr.matchers import method, path, query
 from vcr.patch import PATCHER_NAMES, CassettePatcherBuilder
 from vcr.record_mode import RecordMode
 from vcr.request import Request
-from vcr.serialize import deserialize
+
+from .cassette_file import ORIGINS, CassetteFile
+from .exchange import NotKeptError, written_down
+from .not_recorded import json_of, not_recorded
 
 OPENAI_URL = "https://api.openai.com/v1"
 
-# What a cassette's `origin` may be, and how a learner is told.
-ORIGINS = {"transcript": "据当时打印的输出重建", "recorded": "录自真实的服务器"}
-
-
-class RecordingError(Exception):
-    """A cassette is missing or can't be read. The message names the file."""
+# Every base URL that a client may have got: it keeps its own when the setting changes.
+_api_urls = {OPENAI_URL}
 
 
 class ReplayCassette(Cassette):
     """A cassette that answers every request to the API itself: none goes on to the network."""
 
     @property
-    def metadata(self) -> dict[str, str]:
-        """Where the recordings come from: `origin`, `date`, `server`, `note`."""
+    def metadata(self) -> dict[str, Any]:
+        """What is said of the whole file: `origin`, `date`, `server`, `models`, `note`."""
         return self._metadata
 
     def can_play_response_for(self, request: Request) -> bool:
@@ -47,76 +46,107 @@ class ReplayCassette(Cassette):
         try:
             return super().play_response(request)
         except UnhandledHTTPRequestError:
-            return _not_recorded(self.filter_request(request), self.requests)
+            return not_recorded(self.filter_request(request), self.requests)
+
+
+class RecordingCassette(Cassette):
+    """A cassette that lets every request go to the server, and writes down each exchange."""
+
+    _saving = Lock()
+
+    def can_play_response_for(self, request: Request) -> bool:
+        return False
+
+    def append(self, request: Request, response: dict) -> None:
+        if not self._metadata:  # VCR is reading the file, its metadata last
+            super().append(request, response)
+        elif (sent := self.filter_request(request)) and not _passes(response["status"]["code"]):
+            try:
+                self._keep(*written_down(request, sent.uri, response))
+            # Any exception here would make the SDK ask again, and pay again.
+            except (NotKeptError, OSError) as error:
+                print(f"没有录下这次请求（{sent.method} {sent.path}）：{error}")
+
+    def _keep(self, request: Request, response: dict) -> None:
+        """Save the exchange in the place of the one with the same request, or else at the end."""
+        with self._saving:
+            old = next((index for index, _ in self._responses(request)), len(self))
+            self.data[old : old + 1] = [(request, response)]
+            self._persist(self._as_dict())
 
 
 def load_cassette(file: Path) -> ReplayCassette:
     """Read a cassette for replay. Raises RecordingError where it is missing or broken."""
-    return ReplayCassette.load(
-        path=file,
-        persister=_Utf8Persister,
-        record_mode=RecordMode.NONE,
-        match_on=[method, path, query, json_body],
-        allow_playback_repeats=True,
-        before_record_request=_relative_to_api,
-        # The SDK speaks through httpx2; a learner's own requests or urllib is left alone.
-        skip_patchers=[name for name in PATCHER_NAMES if name != "httpx2"],
-    )
+    return ReplayCassette.load(**_options(file), record_mode=RecordMode.NONE)
 
 
 @contextmanager
-def replaying(cassette: ReplayCassette) -> Iterator[None]:
-    """Answer the SDK's requests from `cassette` inside the `with` block."""
-    with ExitStack() as patches:
-        for patch in CassettePatcherBuilder(cassette).build():
-            patches.enter_context(patch)
+def replaying(*cassettes: ReplayCassette) -> Iterator[None]:
+    """Answer the SDK's requests inside the `with` block, from the first cassette that can."""
+    first, *others = cassettes
+    for other in others:
+        first.data += other.data
+    with _patched(first):
         yield
+
+
+@contextmanager
+def recording(file: Path, **metadata: Any) -> Iterator[None]:
+    """Let the SDK's requests go out inside the `with` block, and keep each exchange in `file`.
+
+    An exchange is written as soon as its reply is complete, in the place of an earlier one of
+    the same request; the others stay. Nothing secret is written. `metadata` is added to what
+    the file says of itself. Raises RecordingError where the file is there but broken.
+
+    Not kept is what can't be replayed (a body that isn't what its type says), and what passes:
+    replies that the SDK itself tries again (status 408, 409, 429, and 500 or more).
+    """
+    cassette = RecordingCassette(**_options(file), record_mode=RecordMode.ALL)
+    if file.exists():
+        cassette._load()
+    else:
+        cassette._metadata = {"origin": "recorded", "date": f"{date.today()}"}
+    cassette._metadata |= metadata
+    with _patched(cassette):
+        yield
+
+
+def sources(cassette: ReplayCassette) -> str:
+    """Where the replies come from, for a learner: how many, from whom and from when."""
+    of_file = ORIGINS[cassette.metadata["origin"]].format(date=cassette.metadata["date"])
+    counts = Counter(
+        f"{made['date']} 录自 {made.get('model', '服务器')}"
+        if (made := response.get("recorded"))
+        else of_file
+        for response in cassette.responses
+    )
+    return "；".join(f"{count} 条，{source}" for source, count in counts.items())
 
 
 def json_body(sent: Request, recorded: Request) -> None:
     """A VCR matcher: equal as JSON, whatever the order of keys and the white space."""
-    assert _body(sent) == _body(recorded)
+    assert json_of(sent) == json_of(recorded)
 
 
-class _Utf8Persister:
-    """Reads cassettes for VCR.
-
-    VCR's own persister reads in the machine's encoding (not UTF-8 on many a Windows) and goes
-    on with an empty cassette where the file is missing.
-    """
-
-    @staticmethod
-    def load_cassette(file: Path, serializer: Any) -> tuple:
-        try:
-            requests, responses, *metadata = deserialize(file.read_text("utf-8"), serializer)
-            if not metadata or metadata[0]["origin"] not in ORIGINS or not metadata[0]["date"]:
-                raise ValueError("metadata should say origin and date")
-            for request, response in zip(requests, responses, strict=True):
-                _check_interaction(request, response)
-        except OSError as error:
-            problem = "不存在" if not file.exists() else f"读不了（{error.strerror}）"
-        except yaml.MarkedYAMLError as error:
-            problem = f"第 {error.problem_mark.line + 1} 行不是合法的 YAML（{error.problem}）"
-        except (yaml.YAMLError, ValueError, KeyError, TypeError, AttributeError) as error:
-            problem = f"内容不完整或已损坏（{type(error).__name__}: {error}）"
-        else:
-            return requests, responses, *metadata
-        raise RecordingError(
-            f"录制文件 {file.name} {problem}。请用 git checkout -- notebooks/recordings 恢复它。"
-        )
+def _options(file: Path) -> dict[str, Any]:
+    """VCR's options for both ways."""
+    return {
+        "path": file,
+        "persister": CassetteFile,
+        "match_on": [method, path, query, json_body],
+        "allow_playback_repeats": True,
+        "before_record_request": _relative_to_api,
+        # The SDK speaks through httpx2; a learner's own requests or urllib is left alone.
+        "skip_patchers": [name for name in PATCHER_NAMES if name != "httpx2"],
+    }
 
 
-def _check_interaction(request: Request, response: dict) -> None:
-    """Raise what the SDK would only stumble over later, in the middle of a lesson."""
-    if not request.uri.startswith("/"):
-        raise ValueError(f"uri {request.uri!r} should be relative to the API: /models")
-    if request.body:
-        json.loads(request.body)
-    if not isinstance(response["status"]["code"], int):
-        raise TypeError(f"{request.uri}: status code {response['status']['code']!r}")
-    body = response["body"]["string"]
-    if "application/json" in response["headers"]["content-type"]:
-        json.loads(body)
+@contextmanager
+def _patched(cassette: Cassette) -> Iterator[None]:
+    with ExitStack() as patches:
+        for patch in CassettePatcherBuilder(cassette).build():
+            patches.enter_context(patch)
+        yield
 
 
 def _relative_to_api(request: Request) -> Request | None:
@@ -138,63 +168,6 @@ def _relative_to_api(request: Request) -> Request | None:
     return uri and Request(request.method, uri, request.body, request.headers)
 
 
-def _body(request: Request) -> Any:
-    """The parsed JSON body; None where there is no body, the bytes where they aren't JSON."""
-    try:
-        return json.loads(request.body) if request.body else None
-    except ValueError:
-        return request.body
-
-
-def _not_recorded(sent: Request, recorded: list[Request]) -> dict:
-    """A 404 in the API's own form: VCR's exception would surface as a connection error."""
-    error = {
-        "message": f"没有录制过这个请求（{sent.method} {sent.path}）。{_advice(sent, recorded)}"
-        "想得到新的回复，见 README.zh-CN.md 的“连接真实的服务器”。",
-        "type": "replay_error",
-        "param": None,
-        "code": "recording_not_found",
-    }
-    return {
-        "status": {"code": 404, "message": "Not Found"},
-        "headers": {"content-type": ["application/json"]},
-        "body": {"string": json.dumps({"error": error}, ensure_ascii=False).encode()},
-    }
-
-
-def _advice(sent: Request, recorded: list[Request]) -> str:
-    """What to change so that the request is one that was recorded."""
-    same_place = [r for r in recorded if (r.method, r.path) == (sent.method, sent.path)]
-    if not same_place:
-        places = "、".join(dict.fromkeys(f"{r.method} {r.path}" for r in recorded))
-        return f"现在打开的录制里有：{places}。别的章节的录制，要用 start() 打开。"
-    nearest = min(
-        (list(_differences(_body(sent), _body(request))) for request in same_place), key=len
-    )
-    return f"和最接近的录制相比：{'；'.join(nearest)}。改回录制的值就有回复。"
-
-
-def _differences(sent: Any, recorded: Any, where: str = "") -> Iterator[str]:
-    """One phrase for each place where two JSON values differ."""
-    if isinstance(sent, dict) and isinstance(recorded, dict):
-        for key in sent | recorded:
-            place = f"{where}.{key}" if where else key
-            yield from _differences(sent.get(key, _ABSENT), recorded.get(key, _ABSENT), place)
-    elif isinstance(sent, list) and isinstance(recorded, list):
-        if len(sent) != len(recorded):
-            yield f"{where} 现在有 {len(sent)} 项，录制的有 {len(recorded)} 项"
-        for i, pair in enumerate(zip(sent, recorded, strict=False)):
-            yield from _differences(*pair, f"{where}[{i}]")
-    elif sent != recorded:
-        yield f"{where or '请求体'} 现在是 {_short(sent)}，录制的是 {_short(recorded)}"
-
-
-class _Absent:
-    def __repr__(self) -> str:
-        return "（没有）"
-
-
-_ABSENT = _Absent()
-# Every base URL that a client may have got: it keeps its own when the setting changes.
-_api_urls = {OPENAI_URL}
-_short = Repr(maxstring=60, maxother=60, maxdict=4, maxlist=3).repr
+def _passes(status: int) -> bool:
+    """Whether a reply says something about the moment: the SDK then asks again."""
+    return status in (408, 409, 429) or status >= 500

@@ -14,7 +14,8 @@ import openai
 import pytest
 import yaml
 
-from helpers.recordings import RecordingError, load_cassette, replaying
+from helpers.cassette_file import RecordingError
+from helpers.recordings import load_cassette, replaying
 
 PROMPT = {"model": "m", "prompt": "春", "max_tokens": 5}
 REPLY = {"choices": [{"text": "天来了"}]}
@@ -43,7 +44,7 @@ def content(*interactions: dict) -> dict:
     """What a cassette of these interactions holds."""
     return {
         "version": 1,
-        "metadata": {"origin": "recorded", "date": "2026-11-22"},
+        "metadata": {"origin": "recorded", "date": "2026-11-22", "models": {"chat_model": "m"}},
         "interactions": list(interactions),
     }
 
@@ -329,6 +330,7 @@ BROKEN = {
     "not UTF-8": "version: 1\nnote: 中文".encode("gbk"),
     "no interactions": damaged(lambda c: c.pop("interactions")),
     "no metadata": damaged(lambda c: c.pop("metadata")),
+    "no models": damaged(lambda c: c["metadata"].pop("models")),
     "no date": damaged(lambda c: c["metadata"].pop("date")),
     "no status": damaged(lambda c: c["interactions"][0]["response"].pop("status")),
     "a status in words": damaged(
