@@ -1,9 +1,11 @@
-"""The first cell of each chapter: settings, mode, recordings on."""
+"""The first cell of each chapter: settings, mode, where the replies come from."""
 
 import os
-from contextlib import ExitStack
+from contextlib import ExitStack, nullcontext
 from dataclasses import dataclass
+from ipaddress import ip_address
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from dotenv import load_dotenv
 
@@ -20,42 +22,63 @@ _set_by_start: dict[str, str] = {}
 
 @dataclass(frozen=True)
 class Lesson:
-    """How a chapter runs: its mode and the models that its calls name."""
+    """How a chapter runs: its mode, and the models that its calls name.
+
+    In replay, `experiment_model` and `experiment_chat_model` are the small model that answers
+    where the chapter's own models left no recording; else they are the ones in `.env`.
+    """
 
     mode: str
     chat_model: str
     completion_model: str
     experiment_model: str
+    experiment_chat_model: str
 
 
 def start(chapter: str) -> Lesson:
-    """Begin a chapter: read `.env`, choose the mode, answer the SDK's calls from recordings.
+    """Begin a chapter: read `.env`, choose the mode, and from then on explain errors of the API.
 
-    `chapter` is a notebook's name without its ending, such as "02_completions". Prints one line
-    that says which mode, which recordings and from when. Can be called again, for the same
+    `chapter` is a notebook's name without its ending, such as "02_completions". Prints where
+    replies come from: in the mode `replay` from recordings, in `live` from the server, in
+    `record` from the server into the chapter's recordings. Can be called again, for the same
     chapter or another one, and then reads `.env` anew.
 
-    Raises ValueError for an unknown chapter or mode and for a setting that can't be right,
-    RecordingError for a cassette that can't be read, NotImplementedError for the modes `live`
-    and `record`.
+    Raises ValueError for an unknown chapter or mode and for settings that are missing or can't
+    be right, RecordingError for a cassette that can't be read.
     """
     # VCR is slow to import, and `import helpers` shouldn't be.
-    from .recordings import ORIGINS, load_cassette, replaying
+    from .explain import explain_errors
+    from .recordings import OPENAI_URL, load_cassette, recording, replaying, sources
 
     _load_settings()
     mode = _mode()
     chapters = sorted(file.stem for file in RECORDINGS.parent.glob("[0-9][0-9]_*.ipynb"))
     if chapter not in chapters:
         raise ValueError(f"没有名为 {chapter!r} 的章节，可用的是：{'、'.join(chapters)}。")
-    cassette = load_cassette(RECORDINGS / f"{chapter}.yaml")
+    file = RECORDINGS / f"{chapter}.yaml"
+    if mode == "replay":
+        cassettes = [load_cassette(file), load_cassette(RECORDINGS / "experiments.yaml")]
+        own, experiments = (cassette.metadata["models"] for cassette in cassettes)
+        models = experiments | own  # a chapter recorded anew names all of them itself
+        replies = replaying(*cassettes)
+        said = "、".join(f"{cassette.path.name}（{sources(cassette)}）" for cassette in cassettes)
+        said = f"回放模式：回复来自 {said}。不联网，不需要密钥，不花钱。"
+    else:
+        models = _models_to_call()
+        said = (
+            f"实时模式：{_server(OPENAI_URL)}。聊天用 {models['chat_model']}，"
+            f"补全用 {models['completion_model']}。下文讲的是录制的回复，你得到的会不一样。"
+        )
+        replies = nullcontext()
+        if mode == "record":
+            replies = recording(file, models=models)
+            said = f"录制模式：回复同时存进 {file.name}，代替同一请求的旧回复。{said}"
 
     _recordings_on.close()
-    _recordings_on.enter_context(replaying(cassette))
-    print(
-        f"回放模式：回复来自 {chapter}.yaml，{ORIGINS[cassette.metadata['origin']]}"
-        f"（{cassette.metadata['date']}，共 {len(cassette)} 条）。不联网，不需要密钥，不花钱。"
-    )
-    return Lesson(mode, "gpt-3.5-turbo", "gpt-3.5-turbo-instruct", "smollm2-135m-instruct")
+    _recordings_on.enter_context(replies)
+    explain_errors()
+    print(said)
+    return Lesson(mode, **models)
 
 
 def _load_settings() -> None:
@@ -86,9 +109,39 @@ def _load_settings() -> None:
 
 def _mode() -> str:
     mode = os.environ.get("LESSON_MODE", "").strip().lower() or "replay"
-    change = "请在 .env 或环境变量里改成 LESSON_MODE=replay（或删去它），再运行这个单元格。"
     if mode not in MODES:
-        raise ValueError(f"没有叫 {mode!r} 的模式，只有：{'、'.join(MODES)}。{change}")
-    if mode != "replay":
-        raise NotImplementedError(f"这个版本还没有 {mode} 模式。{change}")
+        raise ValueError(
+            f"没有叫 {mode!r} 的模式，只有：{'、'.join(MODES)}。请在 .env 或环境变量里改成 "
+            "LESSON_MODE=replay（或删去它），再运行这个单元格。"
+        )
     return mode
+
+
+def _models_to_call() -> dict[str, str]:
+    """The models that `.env` names. Raises ValueError that lists all settings that are missing."""
+    names = ("OPENAI_API_KEY", "CHAT_MODEL", "COMPLETION_MODEL")
+    _, chat, completion = values = [os.environ.get(name, "").strip() for name in names]
+    missing = [n for n, value in zip(names, values, strict=True) if value in ("", NO_KEY)]
+    if missing:
+        raise ValueError(
+            f"要连接服务器，还缺这些设置：{'、'.join(missing)}。请写进 .env（每一项怎么填，见 "
+            ".env.example），再运行这个单元格；不想连接，就改成 LESSON_MODE=replay。"
+        )
+    return {
+        "chat_model": chat,
+        "completion_model": completion,
+        "experiment_model": completion,
+        "experiment_chat_model": chat,
+    }
+
+
+def _server(default: str) -> str:
+    """Which server gets the requests, and whether that costs money, for a learner."""
+    url = urlsplit(os.environ.get("OPENAI_BASE_URL", "").strip() or default)
+    host = url.hostname or ""
+    try:
+        here = ip_address(host).is_loopback
+    except ValueError:  # a name
+        here = host == "localhost" or host.endswith(".localhost")
+    price = "它就在这台电脑上，调用不花钱" if here else "调用可能要花钱，记在你的密钥上"
+    return f"请求发往 {host}{f':{url.port}' if url.port else ''}，{price}"

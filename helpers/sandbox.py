@@ -64,6 +64,10 @@ class SandboxError(Exception):
         return [f"{self.stdout}{self.stderr}SandboxError: {self}"]
 
 
+class NoCodeError(ValueError):
+    """A reply holds no Python code. The message shows how it begins."""
+
+
 @dataclass(frozen=True, repr=False)
 class RunResult:
     """What a run printed, and how long it took in milliseconds."""
@@ -318,7 +322,7 @@ def extract_code(reply: str) -> str:
 
     That is the reply itself if it is code; else its fenced blocks, joined by a blank line:
     those marked as Python, and unmarked ones that are code or stand alone.
-    Raises ValueError if there is no code, TypeError if reply is no text.
+    Raises NoCodeError if there is no code, TypeError if reply is no text.
     """
     if not isinstance(reply, str):
         raise TypeError(f"extract_code() 要的是回复的文本（str），收到的是 {type(reply).__name__}")
@@ -333,7 +337,7 @@ def extract_code(reply: str) -> str:
     ]
     if not chosen:
         beginning = text if len(text) <= 80 else text[:80] + "……"
-        raise ValueError(f"回复里没有找到 Python 代码，它的开头是：{beginning!r}")
+        raise NoCodeError(f"回复里没有找到 Python 代码，它的开头是：{beginning!r}")
     return "\n\n".join(chosen)
 
 
