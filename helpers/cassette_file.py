@@ -108,8 +108,8 @@ def _readable(body: bytes | None) -> str | bytes | None:
             return body
 
 
-class _Dumper(yaml.CSafeDumper):
-    """Writes texts of several lines as literal blocks."""
+class _Dumper(yaml.SafeDumper):
+    """Writes texts of several lines as literal blocks; libyaml won't where there is an emoji."""
 
 
 def _text(dumper: yaml.Dumper, text: str) -> yaml.Node:

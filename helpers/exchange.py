@@ -1,34 +1,19 @@
 """What is written down of one exchange with a server: readable, where from, nothing secret."""
 
 import json
-import os
-import re
 from collections import defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import suppress
 from datetime import date
+from functools import partial
 from typing import Any
-from urllib.parse import quote
 
 import httpx2
 from vcr.request import Request
 
 from .cassette_file import check_interaction
 from .not_recorded import json_of
-
-REMOVED = "[removed]"
-SECRET_HEADERS = re.compile(
-    r"(proxy-)?authorization|(x-)?api-key|openai-(organization|project)|(set-)?cookie|.*request-id"
-)
-SECRET_SETTINGS = (
-    "OPENAI_API_KEY",
-    "OPENAI_ADMIN_KEY",
-    "OPENAI_ORG_ID",
-    "OPENAI_PROJECT_ID",
-    "OPENAI_WEBHOOK_SECRET",
-)
-# Error messages name keys (half of them masked), organisations, projects and requests.
-SECRET_IDS = re.compile(rb"\b(sk-[\w*-]{6,}|(org|proj|req)[-_]\w{6,})")
+from .scrub import REMOVED, SECRET_IN_ERROR, secrets_in
 
 
 class NotKeptError(Exception):
@@ -45,27 +30,25 @@ def written_down(sent: Request, uri: str, response: dict[str, Any]) -> tuple[Req
     headers = [(name, value) for name, lines in response["headers"].items() for value in lines]
     status = response["status"]["code"]
     reply = httpx2.Response(status, headers=headers, content=response["body"]["string"])
-    secrets = {*_secrets(sent.headers), *_secrets(reply.headers)}
-    secrets |= {os.environ.get(name, "").strip() for name in SECRET_SETTINGS}
-    # A short one is a placeholder, as in OPENAI_API_KEY=ollama: to take that word out
-    # everywhere would spoil the recording.
-    secrets = {secret for secret in secrets if len(secret) >= 8}
-
-    body = _scrub(reply.content, secrets)  # `content` is decompressed
+    if reply.has_redirect_location:
+        raise NotKeptError("服务器把它转到了别的地址，请把 OPENAI_BASE_URL 改成那个地址。")
+    secret = secrets_in(httpx2.URL(sent.uri), [*sent.headers.items(), *headers])
+    scrub = partial(secret.sub, REMOVED)
+    body = scrub(reply.content)  # `content` is decompressed
     documents = list(_documents(body))
-    if any(secret in joined for joined in _joined(documents).values() for secret in secrets):
+    texts = (text.encode(errors="replace") for text in _joined(documents).values())
+    if any(map(secret.search, texts)):
         raise NotKeptError("回复把密钥拆成几段写了出来，没法从中去掉。")
-    if reply.is_error:
-        body = SECRET_IDS.sub(REMOVED.encode(), body)
-    asked = sent.body and _scrub(sent.body, secrets)
-    request = Request(sent.method, _scrub(uri.encode(), secrets).decode(), asked, {})
+    if reply.is_error or any(isinstance(d, dict) and d.get("error") for d in documents):
+        body = SECRET_IN_ERROR.sub(REMOVED, body)
+    request = Request(sent.method, scrub(uri.encode()).decode(), scrub(sent.body or b""), {})
     answering = [
         d for d in [*documents, json_of(request)] if isinstance(d, dict) and d.get("model")
     ]
     recorded = {
         "date": f"{date.today()}",
         "model": answering and answering[0]["model"],
-        "server": reply.headers.get("server"),
+        "server": scrub(reply.headers.get("server", "").encode()).decode(),
     }
     kept = {
         "status": {"code": status, "message": reply.reason_phrase},
@@ -75,28 +58,10 @@ def written_down(sent: Request, uri: str, response: dict[str, Any]) -> tuple[Req
     }
     try:
         check_interaction(request, kept)
+        json.dumps(kept["recorded"], ensure_ascii=False).encode()  # no half of a character
     except (ValueError, TypeError) as error:
         raise NotKeptError(f"请求或回复不是它自称的 JSON（{error}）。") from error
     return request, kept
-
-
-def _secrets(headers: Mapping[str, str]) -> Iterator[str]:
-    """What is secret in headers: not the scheme of "Bearer KEY", nor a cookie's name."""
-    for name, value in headers.items():
-        if not SECRET_HEADERS.fullmatch(name.lower()):
-            continue
-        elif "cookie" not in name.lower():
-            yield value.split()[-1] if value.split() else ""
-        else:
-            yield from re.findall(r"=([^;,\s]+)", value)
-
-
-def _scrub(text: bytes, secrets: set[str]) -> bytes:
-    """`text` without `secrets`, in whichever spelling."""
-    for secret in sorted(secrets, key=len, reverse=True):
-        for spelling in (secret, json.dumps(secret)[1:-1], quote(secret, safe="")):
-            text = text.replace(spelling.encode(), REMOVED.encode())
-    return text
 
 
 def _documents(body: bytes) -> Iterator[Any]:
@@ -112,15 +77,19 @@ def _documents(body: bytes) -> Iterator[Any]:
 def _joined(value: Any, place: str = "", texts: dict | None = None) -> dict[str, str]:
     """The texts in a JSON value, those at the same place (`.choices.text`) joined.
 
-    So are the chunks of a stream, and the tokens of a reply with log-probabilities.
+    So are the chunks of a stream, each choice for itself, and the tokens of a reply with
+    log-probabilities, which are there as lists of bytes, too.
     """
     texts = defaultdict(str) if texts is None else texts
     if isinstance(value, dict):
         for name, item in value.items():
             _joined(item, f"{place}.{name}", texts)
     elif isinstance(value, list):
+        with suppress(TypeError, ValueError):  # not numbers, or none of bytes
+            texts[place] += bytes(value).decode(errors="replace")
         for item in value:
-            _joined(item, place, texts)
+            index = item.get("index", "") if isinstance(item, dict) else ""
+            _joined(item, f"{place}{index}", texts)
     elif isinstance(value, str):
         texts[place] += value
     return texts

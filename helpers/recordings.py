@@ -22,7 +22,7 @@ from vcr.record_mode import RecordMode
 from vcr.request import Request
 
 from .cassette_file import ORIGINS, CassetteFile
-from .exchange import NotKeptError, written_down
+from .exchange import written_down
 from .not_recorded import json_of, not_recorded
 
 OPENAI_URL = "https://api.openai.com/v1"
@@ -64,13 +64,20 @@ class RecordingCassette(Cassette):
             try:
                 self._keep(*written_down(request, sent.uri, response))
             # Any exception here would make the SDK ask again, and pay again.
-            except (NotKeptError, OSError) as error:
-                print(f"没有录下这次请求（{sent.method} {sent.path}）：{error}")
+            except Exception as error:  # noqa: BLE001
+                why = getattr(error, "strerror", None) or error  # without this machine's paths
+                print(f"没有录下这次请求（{sent.method} {sent.path}）：{why}")
 
     def _keep(self, request: Request, response: dict) -> None:
-        """Save the exchange in the place of the one with the same request, or else at the end."""
+        """Save the exchange in the place of the one with the same request, or else at the end.
+
+        But no 401 or 403 replaces a reply: they speak of the key, and a wrong one would else
+        wipe out a chapter.
+        """
         with self._saving:
             old = next((index for index, _ in self._responses(request)), len(self))
+            if old < len(self) and response["status"]["code"] in (401, 403):
+                return
             self.data[old : old + 1] = [(request, response)]
             self._persist(self._as_dict())
 
@@ -91,12 +98,13 @@ def replaying(*cassettes: ReplayCassette) -> Iterator[None]:
 
 
 @contextmanager
-def recording(file: Path, **metadata: Any) -> Iterator[None]:
+def recording(file: Path, models: dict[str, str], **metadata: Any) -> Iterator[None]:
     """Let the SDK's requests go out inside the `with` block, and keep each exchange in `file`.
 
     An exchange is written as soon as its reply is complete, in the place of an earlier one of
-    the same request; the others stay. Nothing secret is written. `metadata` is added to what
-    the file says of itself. Raises RecordingError where the file is there but broken.
+    the same request; the others stay. Nothing secret is written. `models`, the names that
+    replay then gives as a Lesson's, and `metadata` go into what the file says of itself.
+    Raises RecordingError where the file is there but broken.
 
     Not kept is what can't be replayed (a body that isn't what its type says), and what passes:
     replies that the SDK itself tries again (status 408, 409, 429, and 500 or more).
@@ -106,7 +114,7 @@ def recording(file: Path, **metadata: Any) -> Iterator[None]:
         cassette._load()
     else:
         cassette._metadata = {"origin": "recorded", "date": f"{date.today()}"}
-    cassette._metadata |= metadata
+    cassette._metadata |= {"models": models} | metadata
     with _patched(cassette):
         yield
 
