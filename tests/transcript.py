@@ -139,7 +139,7 @@ CELLS = {
         (5, "models.data[0].id", "'gpt-4o'"),
         (6, "model_list = [model.id for model in models.data]", ""),
         (7, "print(model_list)", f"{MODEL_IDS}\n"),
-        (8, 'client.models.retrieve("gpt-3.5-turbo")', ""),
+        (8, "client.models.retrieve(lesson.chat_model)", ""),
         (9, "print(gpt_3)", "Model(id='gpt-3.5-turbo', created=1677610602, object='model', "),
         (9, "print(gpt_3)", "owned_by='openai'"),
         (10, 'client.models.retrieve("gpt-4-vision-preview")', "404"),
