@@ -1,6 +1,7 @@
 """The first cell of each chapter: settings, mode, where the replies come from."""
 
 import os
+import re
 from contextlib import ExitStack, nullcontext
 from dataclasses import dataclass
 from ipaddress import ip_address
@@ -15,6 +16,9 @@ MODES = ("replay", "live", "record")
 
 # OpenAI() refuses to start without a key, and a replayed call needs none.
 NO_KEY = "replay-needs-no-key"
+
+# What a key can be: it is sent as part of a header.
+SENDABLE = re.compile(r"[!-~]+")
 
 _recordings_on = ExitStack()
 _set_by_start: dict[str, str] = {}
@@ -50,7 +54,7 @@ def start(chapter: str) -> Lesson:
     from .explain import explain_errors
     from .recordings import OPENAI_URL, load_cassette, recording, replaying, sources
 
-    _load_settings()
+    key = _load_settings()
     mode = _mode()
     chapters = sorted(file.stem for file in RECORDINGS.parent.glob("[0-9][0-9]_*.ipynb"))
     if chapter not in chapters:
@@ -64,13 +68,15 @@ def start(chapter: str) -> Lesson:
         said = "、".join(f"{cassette.path.name}（{sources(cassette)}）" for cassette in cassettes)
         said = f"回放模式：回复来自 {said}。不联网，不需要密钥，不花钱。"
     else:
-        models = _models_to_call()
+        models = _models_to_call(key)
         said = (
             f"实时模式：{_server(OPENAI_URL)}。聊天用 {models['chat_model']}，"
             f"补全用 {models['completion_model']}。下文讲的是录制的回复，你得到的会不一样。"
         )
         replies = nullcontext()
         if mode == "record":
+            if file.exists():
+                load_cassette(file)  # where it is broken, the earlier mode stays on
             replies = recording(file, models=models)
             said = f"录制模式：回复同时存进 {file.name}，代替同一请求的旧回复。{said}"
 
@@ -81,10 +87,11 @@ def start(chapter: str) -> Lesson:
     return Lesson(mode, **models)
 
 
-def _load_settings() -> None:
+def _load_settings() -> str:
     """Put `.env` into the environment, where the SDK looks; a variable already set wins.
 
-    What an earlier call put there is taken out first, so that an edited `.env` counts.
+    What an earlier call put there is taken out first, so that an edited `.env` counts. Returns
+    the key; where that is none, the environment has a placeholder in its place.
     """
     for name, value in _set_by_start.items():
         if os.environ.get(name) == value:
@@ -94,17 +101,27 @@ def _load_settings() -> None:
         load_dotenv(ROOT / ".env", encoding="utf-8-sig")  # Windows' Notepad writes a BOM
     except UnicodeDecodeError as error:
         raise ValueError(f".env 不是 UTF-8 编码，请用 UTF-8 重新保存它（{error}）。") from None
-    key = os.environ.get("OPENAI_API_KEY")
-    if not key or not key.isascii():  # a placeholder in words can't be sent as a header
+    key = os.environ.get("OPENAI_API_KEY", "")
+    if not SENDABLE.fullmatch(key):
         os.environ["OPENAI_API_KEY"] = NO_KEY
     _set_by_start.clear()
     _set_by_start.update((k, v) for k, v in os.environ.items() if before.get(k) != v)
     base_url = os.environ.get("OPENAI_BASE_URL", "").strip()
-    if base_url and not base_url.lower().startswith(("http://", "https://")):
-        raise ValueError(
-            f"OPENAI_BASE_URL={base_url!r} 要以 http:// 或 https:// 开头，"
-            "请在 .env 或环境变量里改正，再运行这个单元格。"
+    if base_url and not _is_url(base_url):
+        raise ValueError(  # without the address, which may hold a password
+            "OPENAI_BASE_URL 要以 http:// 或 https:// 开头，后面是服务器的名字或 IP（和端口），"
+            "例如 http://127.0.0.1:11434/v1。请在 .env 或环境变量里改正，再运行这个单元格。"
         )
+    return key
+
+
+def _is_url(text: str) -> bool:
+    try:
+        url = urlsplit(text)
+        _ = url.port  # which is read only now
+    except ValueError:
+        return False
+    return url.scheme in ("http", "https") and bool(url.hostname)
 
 
 def _mode() -> str:
@@ -117,15 +134,22 @@ def _mode() -> str:
     return mode
 
 
-def _models_to_call() -> dict[str, str]:
-    """The models that `.env` names. Raises ValueError that lists all settings that are missing."""
-    names = ("OPENAI_API_KEY", "CHAT_MODEL", "COMPLETION_MODEL")
-    _, chat, completion = values = [os.environ.get(name, "").strip() for name in names]
-    missing = [n for n, value in zip(names, values, strict=True) if value in ("", NO_KEY)]
+def _models_to_call(key: str) -> dict[str, str]:
+    """The models that the settings name. Raises ValueError that lists all that is missing."""
+    chat, completion = (
+        os.environ.get(name, "").strip() for name in ("CHAT_MODEL", "COMPLETION_MODEL")
+    )
+    settings = {"OPENAI_API_KEY": key.strip(), "CHAT_MODEL": chat, "COMPLETION_MODEL": completion}
+    missing = [name for name, value in settings.items() if value in ("", NO_KEY)]
     if missing:
         raise ValueError(
             f"要连接服务器，还缺这些设置：{'、'.join(missing)}。请写进 .env（每一项怎么填，见 "
             ".env.example），再运行这个单元格；不想连接，就改成 LESSON_MODE=replay。"
+        )
+    if not SENDABLE.fullmatch(key):
+        raise ValueError(
+            "OPENAI_API_KEY 里有密钥不会有的字符：中文、空格、换行或全角符号。请在 .env 或环境变量里"
+            "换成真正的密钥，再运行这个单元格；不想连接，就改成 LESSON_MODE=replay。"
         )
     return {
         "chat_model": chat,
@@ -144,4 +168,4 @@ def _server(default: str) -> str:
     except ValueError:  # a name
         here = host == "localhost" or host.endswith(".localhost")
     price = "它就在这台电脑上，调用不花钱" if here else "调用可能要花钱，记在你的密钥上"
-    return f"请求发往 {host}{f':{url.port}' if url.port else ''}，{price}"
+    return f"请求发往 {url.netloc.rpartition('@')[2]}，{price}"

@@ -59,6 +59,21 @@ def test_one_word_changed_in_a_stored_output_fails(copy):
     assert "resist" in done.stdout
 
 
+def test_a_request_that_is_not_recorded_fails(copy):
+    """Although the cell explains it and counts as a success, and had no output to compare."""
+    notebook = copy / "notebooks" / f"{CHAPTER}.ipynb"
+    nb = nbformat.read(notebook, as_version=4)
+    cell = next(c for c in nb.cells if '"content": "Hello!"' in c.source and "create(" in c.source)
+    assert cell.outputs == []
+    cell.source = cell.source.replace("Hello!", "Good bye!")
+    nb.cells = nb.cells[: nb.cells.index(cell) + 1]
+    nbformat.write(nb, notebook)
+    done = nbval(copy)
+    assert done.returncode == 1
+    assert "1 failed" in done.stdout
+    assert "Unexpected output fields from running code: {'stdout'}" in done.stdout
+
+
 def test_the_network_is_out_of_reach_in_the_kernels(copy):
     """What the other checks rest on: a cell that reaches for another machine fails."""
     notebook = copy / "notebooks" / f"{CHAPTER}.ipynb"

@@ -74,8 +74,8 @@ def serving(answer) -> Iterator[dict[str, str]]:
 @pytest.mark.parametrize(
     ("chapter", "said"),
     [
-        ("01_models", ["没有这个接口（/v1/models）", "这个单元格要用 models", "status_code: 404"]),
-        ("02_completions", ["没有这个接口（/v1/completions）", "这个单元格要用 data", "I speak"]),
+        ("01_models", ["没有这个接口（/v1/models）", "它要用 models", "status_code: 404"]),
+        ("02_completions", ["没有这个接口（/v1/completions）", "它要用 data", "I speak"]),
         ("03_chat", ["I speak English only.", "回复里没有中文", "这个服务器没有给出 logprobs"]),
     ],
 )
