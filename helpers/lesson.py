@@ -3,7 +3,7 @@
 import os
 import re
 from contextlib import ExitStack, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from ipaddress import ip_address
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -22,6 +22,7 @@ SENDABLE = re.compile(r"[!-~]+")
 
 _recordings_on = ExitStack()
 _set_by_start: dict[str, str] = {}
+_lessons: list["Lesson"] = []  # the current one
 
 
 @dataclass(frozen=True)
@@ -37,6 +38,7 @@ class Lesson:
     completion_model: str
     experiment_model: str
     experiment_chat_model: str
+    cassettes: tuple = field(default=(), repr=False)  # what replay answers from
 
 
 def start(chapter: str) -> Lesson:
@@ -60,6 +62,7 @@ def start(chapter: str) -> Lesson:
     if chapter not in chapters:
         raise ValueError(f"没有名为 {chapter!r} 的章节，可用的是：{'、'.join(chapters)}。")
     file = RECORDINGS / f"{chapter}.yaml"
+    cassettes = ()
     if mode == "replay":
         cassettes = [load_cassette(file), load_cassette(RECORDINGS / "experiments.yaml")]
         own, experiments = (cassette.metadata["models"] for cassette in cassettes)
@@ -84,7 +87,15 @@ def start(chapter: str) -> Lesson:
     _recordings_on.enter_context(replies)
     explain_errors()
     print(said)
-    return Lesson(mode, **models)
+    _lessons[:] = [Lesson(mode, **models, cassettes=tuple(cassettes))]
+    return _lessons[0]
+
+
+def current_lesson() -> Lesson:
+    """What the last start() returned. Raises RuntimeError where there was none."""
+    if not _lessons:
+        raise RuntimeError("请先运行这一章的第一个单元格：start() 决定回复从哪里来。")
+    return _lessons[0]
 
 
 def _load_settings() -> str:

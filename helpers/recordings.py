@@ -8,6 +8,7 @@ import os
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from copy import copy
 from datetime import date
 from pathlib import Path
 from threading import Lock
@@ -90,10 +91,9 @@ def load_cassette(file: Path) -> ReplayCassette:
 @contextmanager
 def replaying(*cassettes: ReplayCassette) -> Iterator[None]:
     """Answer the SDK's requests inside the `with` block, from the first cassette that can."""
-    first, *others = cassettes
-    for other in others:
-        first.data += other.data
-    with _patched(first):
+    together = copy(cassettes[0])
+    together.data = [exchange for cassette in cassettes for exchange in cassette.data]
+    with _patched(together):
         yield
 
 
@@ -119,16 +119,17 @@ def recording(file: Path, models: dict[str, str], **metadata: Any) -> Iterator[N
         yield
 
 
+def source(cassette: ReplayCassette, response: dict) -> str:
+    """Where a reply comes from, for a learner."""
+    if made := response.get("recorded"):
+        return f"{made['date']} 录自 {made.get('model', '服务器')}"
+    return ORIGINS[cassette.metadata["origin"]].format(date=cassette.metadata["date"])
+
+
 def sources(cassette: ReplayCassette) -> str:
-    """Where the replies come from, for a learner: how many, from whom and from when."""
-    of_file = ORIGINS[cassette.metadata["origin"]].format(date=cassette.metadata["date"])
-    counts = Counter(
-        f"{made['date']} 录自 {made.get('model', '服务器')}"
-        if (made := response.get("recorded"))
-        else of_file
-        for response in cassette.responses
-    )
-    return "；".join(f"{count} 条，{source}" for source, count in counts.items())
+    """Where all of a cassette's replies come from, and how many."""
+    counts = Counter(source(cassette, response) for response in cassette.responses)
+    return "；".join(f"{count} 条，{where}" for where, count in counts.items())
 
 
 def json_body(sent: Request, recorded: Request) -> None:

@@ -29,7 +29,7 @@ def only_the_required(method: str, path: str, request: dict) -> tuple[int, dict 
         return 200, {"object": "list", "data": [{"id": "small", "object": "model"}]}
     if method != "POST":
         return NOT_FOUND
-    for parameter in request.keys() - {"model", "messages", "prompt"}:
+    for parameter in sorted(request.keys() - {"model", "messages", "prompt"}):
         message = f"Unsupported parameter: '{parameter}'."
         return 400, {"error": {"message": message, "param": parameter, "code": None}}
     return only_chat(method, path, request)
@@ -94,7 +94,7 @@ def test_on_a_server_that_refuses_parameters(tmp_path, chapter):
     if chapter == "01_models":
         assert "['small']" in shown
     else:
-        assert "Unsupported parameter: 'temperature'." in shown
+        assert "服务器说：Unsupported parameter: '" in shown
         assert "看它说的是哪个参数" in shown
 
 
