@@ -38,7 +38,7 @@ class Lesson:
     completion_model: str
     experiment_model: str
     experiment_chat_model: str
-    cassettes: tuple = field(default=(), repr=False)  # what replay answers from
+    cassettes: tuple = field(default=(), repr=False, compare=False)  # what replay answers from
 
 
 def start(chapter: str) -> Lesson:

@@ -1,0 +1,60 @@
+"""What all the widgets share: one box that frees itself, and that can be read without a kernel."""
+
+import os
+from collections.abc import Callable, Iterator
+from html import escape
+
+import ipywidgets as widgets
+
+STYLE = """<style>
+.course-panel {border: 1px solid #d5d9de; border-radius: 6px; padding: 10px; max-width: 900px;}
+.course-panel .widget-label {min-width: 0;}
+.course-text {white-space: pre-wrap; overflow-wrap: anywhere; line-height: 1.5;}
+.course-code {white-space: pre-wrap; overflow-wrap: anywhere; font-family: monospace;
+  line-height: 1.4; background: #f6f7f9; color: #1f2328; padding: 8px; user-select: all;}
+.course-error {color: #b42318;}
+.course-hint {color: #5f6b7a; font-size: 90%;}
+</style>"""
+
+
+class Panel(widgets.VBox):
+    """A box of widgets, of the CSS class `name`.
+
+    `static` gives the text that stands for it where no kernel runs. Only that is stored in a
+    notebook which is executed with `LESSON_WIDGETS=static` in the environment: a stored view
+    without its kernel would be shown as an error.
+    """
+
+    def __init__(self, name: str, children: list[widgets.Widget], static: Callable[[], str]):
+        super().__init__([widgets.HTML(STYLE), *children])
+        self.add_class("course-panel")
+        self.add_class(name)
+        self._static = static
+
+    def _repr_mimebundle_(self, **kwargs: object) -> dict:
+        text = self._static()
+        bundle = {"text/plain": text, "text/html": f"<pre>{escape(text)}</pre>"}
+        if os.environ.get("LESSON_WIDGETS") == "static":
+            return bundle
+        return super()._repr_mimebundle_(**kwargs) | bundle
+
+    def close(self) -> None:
+        """Free the box and all that is in it."""
+        for widget in [*_inside(self)]:
+            for part in ("layout", "style"):
+                if isinstance(getattr(widget, part, None), widgets.Widget):
+                    getattr(widget, part).close()
+            if widget is not self:
+                widget.close()
+        super().close()
+
+
+def show_text(text: str, kind: str = "text") -> str:
+    """HTML that shows a text as it is: nothing in it is markup. `kind`: text, code, error, hint."""
+    return f'<div class="course-{kind}">{escape(text)}</div>'
+
+
+def _inside(box: widgets.Widget) -> Iterator[widgets.Widget]:
+    yield box
+    for child in getattr(box, "children", ()):
+        yield from _inside(child)
