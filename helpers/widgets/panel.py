@@ -1,7 +1,8 @@
 """What all the widgets share: one box that frees itself, and that can be read without a kernel."""
 
+import asyncio
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Coroutine, Iterator
 from html import escape
 
 import ipywidgets as widgets
@@ -30,6 +31,16 @@ class Panel(widgets.VBox):
         self.add_class("course-panel")
         self.add_class(name)
         self._static = static
+        self._task: asyncio.Task | None = None
+
+    def start(self, call: Coroutine) -> None:
+        """Run a call beside the kernel's other work."""
+        self._task = asyncio.get_running_loop().create_task(call)
+
+    def stop(self) -> None:
+        """Break off the call that runs, where one does."""
+        if self._task:
+            self._task.cancel()
 
     def _repr_mimebundle_(self, **kwargs: object) -> dict:
         text = self._static()
@@ -39,7 +50,8 @@ class Panel(widgets.VBox):
         return super()._repr_mimebundle_(**kwargs) | bundle
 
     def close(self) -> None:
-        """Free the box and all that is in it."""
+        """Free the box and all that is in it; break off a call that runs."""
+        self.stop()
         for widget in [*_inside(self)]:
             for part in ("layout", "style"):
                 if isinstance(getattr(widget, part, None), widgets.Widget):
@@ -52,6 +64,12 @@ class Panel(widgets.VBox):
 def show_text(text: str, kind: str = "text") -> str:
     """HTML that shows a text as it is: nothing in it is markup. `kind`: text, code, error, hint."""
     return f'<div class="course-{kind}">{escape(text)}</div>'
+
+
+def show_error(line: str, detail: str) -> str:
+    """HTML that shows an error in one line, and its detail when that is unfolded."""
+    unfolded = f"<details><summary>详情</summary>{show_text(detail)}</details>" if detail else ""
+    return show_text(line, "error") + unfolded
 
 
 def _inside(box: widgets.Widget) -> Iterator[widgets.Widget]:
