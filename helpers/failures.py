@@ -15,6 +15,7 @@ FAILURES = (
     JSONDecodeError,
     AttributeError,
     TypeError,
+    IndexError,
     SandboxError,
     NoCodeError,
 )
@@ -23,7 +24,7 @@ FAILURES = (
 KEY = re.compile(r"\bsk-[\w.*-]+|(?<![\w-])[\w-]*\*{3,}[\w-]*")
 MARKUP = re.compile(r"<(style|script)\b.*?</\1>|<[^>]*>", re.DOTALL | re.IGNORECASE)
 
-RERUN = "改了 .env，就从这一章的第一个单元格起重新运行"
+RERUN = "改了 .env，就从这一章的第一个单元格起重新运行（环境变量里设了同名的，以环境变量为准）"
 
 
 def explanation(error: Exception) -> str | None:
@@ -111,8 +112,8 @@ def explanation(error: Exception) -> str | None:
         case AttributeError(obj=str(page)) if page.lstrip().startswith("<"):
             what = f"服务器的回复不是 JSON，而是一个网页：{_plain(page)[:80]}"
             todo = f"检查 OPENAI_BASE_URL：是不是一个网页的地址，是不是少了结尾的 /v1。{RERUN}"
-        case TypeError() if _lacks_choices(error):
-            what = "服务器的回复里没有 choices"
+        case TypeError() | IndexError() if _is_empty_reply(error):
+            what = "服务器的回复是空的：里面没有 choices，或者没有 data"
             todo = "把回复打印出来，看它说了什么；有的服务器没有这个接口，也这样答"
         case SandboxError():
             return "".join(error._render_traceback_())
@@ -160,10 +161,11 @@ def _plain(text: str) -> str:
     return " ".join(MARKUP.sub(" ", text).split())
 
 
-def _lacks_choices(error: TypeError) -> bool:
-    """Whether `reply.choices` was None where it was used as a list."""
+def _is_empty_reply(error: Exception) -> bool:
+    """Whether a reply's list was None, or empty, where it was used."""
     line = traceback.extract_tb(error.__traceback__)[-1].line or ""
-    return ".choices" in line and f"{error}".startswith("'NoneType' object")
+    empty = f"{error}".startswith("'NoneType' object") or isinstance(error, IndexError)
+    return empty and (".choices" in line or ".data" in line)
 
 
 def _raised_in(error: Exception) -> set[str]:

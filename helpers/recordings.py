@@ -54,6 +54,7 @@ class RecordingCassette(Cassette):
     """A cassette that lets every request go to the server, and writes down each exchange."""
 
     _saving = Lock()
+    models: dict[str, str]
 
     def can_play_response_for(self, request: Request) -> bool:
         return False
@@ -61,7 +62,9 @@ class RecordingCassette(Cassette):
     def append(self, request: Request, response: dict) -> None:
         if not self._metadata:  # VCR is reading the file, its metadata last
             super().append(request, response)
-        elif (sent := self.filter_request(request)) and not _passes(response["status"]["code"]):
+        elif (sent := self.filter_request(request)) and not _is_temporary(
+            response["status"]["code"]
+        ):
             try:
                 self._keep(*written_down(request, sent.uri, response))
             # Any exception here would make the SDK ask again, and pay again.
@@ -80,6 +83,8 @@ class RecordingCassette(Cassette):
             if old < len(self) and response["status"]["code"] in (401, 403):
                 return
             self.data[old : old + 1] = [(request, response)]
+            if response["status"]["code"] < 400:  # else the earlier ones' replies still play
+                self._metadata["models"] = self.models
             self._persist(self._as_dict())
 
 
@@ -103,18 +108,21 @@ def recording(file: Path, models: dict[str, str], **metadata: Any) -> Iterator[N
 
     An exchange is written as soon as its reply is complete, in the place of an earlier one of
     the same request; the others stay. Nothing secret is written. `models`, the names that
-    replay then gives as a Lesson's, and `metadata` go into what the file says of itself.
+    replay gives as a Lesson's once one of them has answered, and `metadata` go into what the
+    file says of itself.
     Raises RecordingError where the file is there but broken.
 
-    Not kept is what can't be replayed (a body that isn't what its type says), and what passes:
-    replies that the SDK itself tries again (status 408, 409, 429, and 500 or more).
+    Not kept is what can't be replayed (a body that isn't what its type says), and errors that
+    are temporary, after which the SDK itself tries again (status 408, 409, 429, 500 and more).
     """
     cassette = RecordingCassette(**_options(file), record_mode=RecordMode.ALL)
     if file.exists():
         cassette._load()
     else:
-        cassette._metadata = {"origin": "recorded", "date": f"{date.today()}"}
-    cassette._metadata |= {"models": models} | metadata
+        today = f"{date.today()}"
+        cassette._metadata = {"origin": "recorded", "date": today, "models": models}
+    cassette._metadata |= metadata
+    cassette.models = models
     with _patched(cassette):
         yield
 
@@ -177,6 +185,6 @@ def _relative_to_api(request: Request) -> Request | None:
     return uri and Request(request.method, uri, request.body, request.headers)
 
 
-def _passes(status: int) -> bool:
-    """Whether a reply says something about the moment: the SDK then asks again."""
+def _is_temporary(status: int) -> bool:
+    """Whether an error says something about the moment only: the SDK then asks again."""
     return status in (408, 409, 429) or status >= 500

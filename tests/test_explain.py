@@ -190,7 +190,9 @@ def test_a_web_page_in_place_of_a_reply_is_called_one(run, cell):
 def test_a_reply_without_choices_is_called_so_and_can_be_looked_at(run):
     """As some servers answer with 200 where they don't have the endpoint."""
     seen = run(f"{CALL.format('no-choices')}\ntext = data.choices[0].text")
-    assert seen.startswith("服务器的回复里没有 choices。（TypeError）\n怎么办：把回复打印出来")
+    assert seen.startswith(
+        "服务器的回复是空的：里面没有 choices，或者没有 data。（TypeError）\n怎么办：把回复打印出来"
+    )
     assert "Unexpected endpoint" in run("print(data)")
     assert run("print(text)").startswith("跳过这个单元格：它要用 text")
 

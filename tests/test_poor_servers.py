@@ -35,6 +35,14 @@ def only_the_required(method: str, path: str, request: dict) -> tuple[int, dict 
     return only_chat(method, path, request)
 
 
+def says_nothing(method: str, path: str, request: dict) -> tuple[int, dict | list]:
+    """Has every endpoint, no model, no usage and no stream; its replies have no text."""
+    if method == "GET":
+        return 200, {"object": "list", "data": []}
+    silence = {"index": 0, "text": None, "message": {"role": "assistant", "content": None}}
+    return 200, CHAT | {"choices": [silence]}
+
+
 @contextmanager
 def serving(answer) -> Iterator[dict[str, str]]:
     """A server that answers so: yields the settings for it."""
@@ -96,6 +104,19 @@ def test_on_a_server_that_refuses_parameters(tmp_path, chapter):
     else:
         assert "服务器说：Unsupported parameter: '" in shown
         assert "看它说的是哪个参数" in shown
+
+
+@pytest.mark.parametrize("chapter", CHAPTERS)
+def test_on_a_server_that_says_nothing(tmp_path, chapter):
+    with serving(says_nothing) as settings:
+        cells = run_all(copy_course(tmp_path), chapter, **settings)
+    shown = "\n".join(map(text_of, cells))
+    said = {
+        "01_models": "服务器的回复是空的",
+        "02_completions": "回复里没有找到 Python 代码",
+        "03_chat": "没有收到事件",
+    }
+    assert said[chapter] in shown
 
 
 def test_where_nobody_listens(tmp_path):

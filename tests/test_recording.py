@@ -728,6 +728,21 @@ def test_a_wrong_key_wipes_out_no_reply(file, server, client, status):
     assert file.read_bytes() == before
 
 
+@pytest.mark.parametrize("status", [400, 401, 404])
+def test_a_model_that_never_answers_does_not_become_the_chapters(file, server, client, status):
+    """Else a wrong key, or a slip in a name, would leave none of its cells a reply."""
+    with recording(file, models=MODELS):
+        ask(client)
+    server.replies["/completions"] = refusal("no", status)
+    with recording(file, models={"chat_model": "wrong"}):
+        with pytest.raises(openai.APIStatusError):
+            client.completions.create(model="wrong", prompt="春")
+        assert load_cassette(file).metadata["models"] == MODELS
+        server.replies["/completions"] = answer()
+        client.completions.create(model="wrong", prompt="春")
+        assert load_cassette(file).metadata["models"] == {"chat_model": "wrong"}
+
+
 UNUSABLE = {
     "shorter than it says": Reply(answer().body, cut=True),
     "a stream that is cut": stream("天", "来", cut=True),

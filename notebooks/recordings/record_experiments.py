@@ -8,6 +8,7 @@ changes it there, too.
 """
 
 import os
+import sys
 from collections.abc import Iterator
 from contextlib import suppress
 from importlib.metadata import version
@@ -107,17 +108,22 @@ def main() -> None:
     with local_model() as url, recording(new, models=models, note=NOTE):
         os.environ["OPENAI_BASE_URL"] = url
         client = openai.OpenAI(api_key=KEY)
+        refused = 0
         for create, requests in (
             (client.completions.create, completions()),
             (client.chat.completions.create, chats()),
         ):
             for request in requests:
                 print(request, flush=True)
-                with suppress(openai.BadRequestError):
+                try:
                     create(model=MODEL, **request)
+                except openai.BadRequestError:
+                    refused += 1
         with suppress(openai.AuthenticationError):
             wrong = client.with_options(api_key="wrong-key")
             wrong.chat.completions.create(model=MODEL, messages=[user("Is my key right?")])
+    if refused != 2:
+        sys.exit(f"{refused} requests were refused, not only the two that are too long: {new}")
     new.replace(EXPERIMENTS)
 
 
