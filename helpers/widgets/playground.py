@@ -63,7 +63,8 @@ class Run:
 
 def playground(endpoint: Endpoint) -> Panel:
     """A playground on the current lesson's recordings, or on its server."""
-    live = current_lesson().mode != "replay"
+    lesson = current_lesson()
+    live = lesson.mode != "replay"
     offered = {} if live else _offered(endpoint)
     runs: deque[Run] = deque(maxlen=KEPT_RUNS)
 
@@ -84,6 +85,9 @@ def playground(endpoint: Endpoint) -> Panel:
         return offered[json.dumps(chosen())]
 
     async def call() -> None:
+        if current_lesson() is not lesson:  # else what says that it replays could spend money
+            output.value = show_error("start() 又运行过了，请重新运行这个单元格。", "")
+            return
         this = Run(runs[0].number + 1 if runs else 1, _request(endpoint, chosen()))
         this.source = "" if live else _recording().source
         run.description, run.disabled, stop.disabled = "运行中……", True, False

@@ -10,11 +10,11 @@ from ..recordings import source
 
 @dataclass(frozen=True)
 class Recorded:
-    """A request as JSON, its reply as the text that came, and where that comes from."""
+    """A request as JSON, its reply as it came, and where that comes from."""
 
     request: dict[str, Any]
     status: int
-    reply: str
+    reply: bytes
     source: str
 
 
@@ -27,7 +27,7 @@ def recorded(path: str) -> list[Recorded]:
     for cassette in current_lesson().cassettes:
         for request, response in cassette.data:
             if request.path == path and request.body:
-                body, reply = json.loads(request.body), response["body"]["string"].decode()
+                body, reply = json.loads(request.body), response["body"]["string"]
                 where = source(cassette, response)
                 exchange = Recorded(body, response["status"]["code"], reply, where)
                 found.setdefault(json.dumps(body, sort_keys=True), exchange)
