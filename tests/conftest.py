@@ -1,10 +1,22 @@
 """Fixtures that several test files use."""
 
+import os
 from collections.abc import Iterator
 
 import pytest
 
+from helpers import lesson
 from helpers.local_model import local_model
+
+
+@pytest.fixture
+def own_lesson(monkeypatch) -> Iterator[None]:
+    """The test has environment and lesson for itself: no replay goes on after it."""
+    monkeypatch.setattr(os, "environ", os.environ.copy())
+    yield
+    lesson._recordings_on.close()
+    lesson._set_by_start.clear()
+    lesson._lessons.clear()
 
 
 @pytest.fixture(scope="session")

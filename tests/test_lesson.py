@@ -14,14 +14,7 @@ from fault_server import fault_server
 from helpers import lesson, local_model, start
 from helpers.cassette_file import RecordingError
 
-
-@pytest.fixture(autouse=True)
-def nothing_left_over(monkeypatch):
-    """Each test has the environment for itself, and no replay goes on after it."""
-    monkeypatch.setattr(os, "environ", os.environ.copy())
-    yield
-    lesson._recordings_on.close()
-    lesson._set_by_start.clear()
+pytestmark = pytest.mark.usefixtures("own_lesson")
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ import pytest
 from fault_server import EVENTS, Reply, fault_server
 from ipywidgets.widgets.widget import _instances
 
-from helpers import chat_playground, completion_playground, lesson, start
+from helpers import chat_playground, completion_playground, start
 from helpers.recordings import ReplayCassette
 from helpers.widgets.controls import recorded_controls
 from helpers.widgets.panel import _inside
@@ -20,11 +20,7 @@ KINDS = {"completions": completion_playground, "chat/completions": chat_playgrou
 HOSTILE = "<img src=x onerror=alert(1)><script>alert(2)</script>![](http://127.0.0.1:9/x) & 你好"
 
 
-@pytest.fixture(autouse=True)
-def nothing_left_over():
-    yield
-    lesson._recordings_on.close()
-    lesson._lessons.clear()
+pytestmark = pytest.mark.usefixtures("own_lesson")
 
 
 @pytest.fixture(params=KINDS)
