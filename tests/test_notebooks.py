@@ -57,13 +57,6 @@ def test_no_cell_wrote_to_stderr(notebook):
         assert not [o for o in cell.outputs if o.get("name") == "stderr"], cell.source
 
 
-def test_what_a_cell_printed_is_stored_in_one_piece(notebook):
-    """The pieces are cut by chance, and differ from one execution to the next."""
-    for cell in code_cells(notebook):
-        names = [o.get("name") for o in cell.outputs]
-        assert "stdout" not in names[1:] or names.count("stdout") == 1, cell.source
-
-
 def test_the_kernel_is_the_one_that_every_machine_has(notebook):
     assert read(notebook).metadata.kernelspec.name == "python3"
 

@@ -132,9 +132,9 @@ def _order(value: str) -> float:
 
 def _label(value: str) -> str:
     value = json.loads(value)
+    if value in (None, {}):
+        return NOT_GIVEN
     match value:
-        case None | {}:
-            return NOT_GIVEN
         case dict():
             return "，".join(f"{name}={item!r}" for name, item in value.items())
         case str():

@@ -13,8 +13,9 @@ STYLE = """<style>
 .course-text {white-space: pre-wrap; overflow-wrap: anywhere; line-height: 1.5;}
 .course-code {white-space: pre-wrap; overflow-wrap: anywhere; font-family: monospace;
   line-height: 1.4; background: #f6f7f9; color: #1f2328; padding: 8px; user-select: all;}
-.course-error {color: #b42318;}
-.course-hint {color: #5f6b7a; font-size: 90%;}
+.course-error {color: var(--jp-error-color1, #b42318); overflow-wrap: anywhere;}
+.course-hint {color: var(--jp-ui-font-color2, #5f6b7a); font-size: 90%; line-height: 1.5;
+  white-space: pre-line;}
 </style>"""
 
 
