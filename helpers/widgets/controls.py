@@ -6,6 +6,8 @@ from typing import Any
 
 import ipywidgets as widgets
 
+from .panel import label
+
 # What each parameter does, and its range: the tooltips.
 TIPS = {
     "model": "哪个模型来答",
@@ -72,7 +74,7 @@ def free_controls(
     ticked; an empty text isn't.
     """
     boxes = {
-        name: widgets.Textarea(value, description=name, rows=1 if name == "model" else 3, **LAYOUT)
+        name: widgets.Textarea(value, rows=1 if name == "model" else 3, **LAYOUT)
         for name, value in texts.items()
     }
     sliders = {
@@ -82,14 +84,15 @@ def free_controls(
         "n": widgets.IntSlider(1, 1, 8),
     }
     ticks = {name: widgets.Checkbox(name == "max_tokens", indent=False) for name in sliders}
-    stop = widgets.Textarea(description="stop", rows=1, **LAYOUT)
-    stream = widgets.Checkbox(description="stream", indent=False)
+    stop = widgets.Textarea(rows=1, **LAYOUT)
+    stream = widgets.Checkbox(indent=False)
     for name, tick in ticks.items():
-        tick.description, tick.tooltip = f"给 {name}", f"打勾就发送 {name}，不打勾就由服务器决定"
+        label(tick, f"给 {name}", f"{TIPS[name]}。打勾才发送，不打勾由服务器决定")
         tick.layout.width = "150px"
-        sliders[name].layout.width = "auto"
+        sliders[name].tooltip = TIPS[name]
+    for name, control in {**boxes, "stop": stop, "stream": stream}.items():
+        label(control, name, TIPS[name])
     for name, control in {**boxes, **sliders, "stop": stop, "stream": stream}.items():
-        control.tooltip = TIPS[name]
         control.add_class(f"control-{name}")
     rows = [widgets.HBox([ticks[name], slider]) for name, slider in sliders.items()]
 
@@ -111,7 +114,8 @@ def _choice(name: str) -> widgets.Widget:
         if name in ("model", "prompt", "system", "user", "stop", "其他")
         else (widgets.SelectionSlider)
     )
-    choice = kind(options=["null"], description=name, tooltip=TIPS[name], **LAYOUT)
+    choice = kind(options=["null"], **LAYOUT)
+    label(choice, name, TIPS[name])
     choice.add_class(f"control-{name}")
     return choice
 

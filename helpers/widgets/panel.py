@@ -62,6 +62,16 @@ class Panel(widgets.VBox):
         super().close()
 
 
+def label(control: widgets.Widget, name: str, tip: str) -> None:
+    """Name a control, and explain it where the mouse rests on the name.
+
+    ipywidgets shows the tooltip of a control that has a name in some cases only.
+    """
+    control.description_allow_html = True
+    control.description = f'<abbr title="{escape(tip)}">{escape(name)}</abbr>'
+    control.tooltip = tip
+
+
 def show_text(text: str, kind: str = "text") -> str:
     """HTML that shows a text as it is: nothing in it is markup. `kind`: text, code, error, hint."""
     return f'<div class="course-{kind}">{escape(text)}</div>'

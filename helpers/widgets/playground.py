@@ -20,7 +20,7 @@ import openai
 from ..failures import explanation
 from ..lesson import current_lesson
 from .controls import free_controls, recorded_controls
-from .panel import Panel, show_error, show_text
+from .panel import Panel, label, show_error, show_text
 from .recorded import Recorded, recorded
 
 KEPT_RUNS = 10
@@ -71,8 +71,9 @@ def playground(endpoint: Endpoint) -> Panel:
     source, output, code = widgets.HTML(), widgets.HTML(), widgets.HTML()
     run = widgets.Button(description="运行", tooltip="发送这个请求", button_style="primary")
     stop = widgets.Button(description="停止", tooltip="不再等这个回复", disabled=True)
-    sides = [widgets.Dropdown(description=name, layout={"width": "auto"}) for name in "左右"]
-    columns = [widgets.HTML(layout={"width": "50%"}) for _ in sides]
+    half = {"flex": "1 1 0", "min_width": "0", "width": "auto"}
+    sides = [widgets.Dropdown(layout=half, style={"description_width": "2em"}) for _ in "左右"]
+    columns = [widgets.HTML(layout=half) for _ in sides]
 
     def show_request() -> None:
         code.value = show_text(code_of(endpoint, _request(endpoint, chosen())), "code")
@@ -104,10 +105,12 @@ def playground(endpoint: Endpoint) -> Panel:
         choices = [json.loads(choice) for choice in offered]
         controls, chosen = recorded_controls(choices, show_request)
     show_request()
-    for side, column in zip(sides, columns, strict=True):
-        side.tooltip = f"放在{side.description}边比较的那一次"
+    for name, side, column in zip("左右", sides, columns, strict=True):
+        label(side, name, f"放在{name}边比较的那一次")
         side.observe(lambda change, c=column: setattr(c, "value", show_run(change.new)), "value")
-    compare = widgets.VBox([widgets.HBox(sides), widgets.HBox(columns)])
+    compare = widgets.VBox(
+        [widgets.HBox(pair, layout={"grid_gap": "16px"}) for pair in (sides, columns)]
+    )
     compared = widgets.Accordion([compare], titles=[f"比较（最近 {KEPT_RUNS} 次运行）"])
     parts = {"source": source, "run": run, "stop": stop, "output": output, "code": code}
     for name, part in (parts | {"compare": compared, "left": sides[0], "right": sides[1]}).items():
