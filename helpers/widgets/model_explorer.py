@@ -33,8 +33,7 @@ COLUMNS = ("id", "shutdown", "created", "owned_by")
 LONGEST = 48  # characters of a cell
 LABEL = max(map(len, STATES))
 
-# JupyterLab takes the arrow keys alone for itself, to walk from cell to cell.
-WALK = "选一个模型，看它的详情。用键盘：Ctrl+↑、Ctrl+↓，Page Up、Page Down"
+WALK = "选一个模型，看它的详情。用键盘：↑、↓，Page Up、Page Down"
 
 CODE = """\
 from openai import OpenAI
