@@ -90,6 +90,7 @@ def free_controls(
         label(tick, f"给 {name}", f"{TIPS[name]}。打勾才发送，不打勾由服务器决定")
         tick.layout.width = "150px"
         sliders[name].tooltip = TIPS[name]
+        sliders[name].layout = {"flex": "1 1 0", "width": "auto"}
     for name, control in {**boxes, "stop": stop, "stream": stream}.items():
         label(control, name, TIPS[name])
     for name, control in {**boxes, **sliders, "stop": stop, "stream": stream}.items():

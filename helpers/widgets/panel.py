@@ -39,9 +39,13 @@ class Panel(widgets.VBox):
         self._task = asyncio.get_running_loop().create_task(call)
 
     def stop(self) -> None:
-        """Break off the call that runs, where one does."""
-        if self._task:
-            self._task.cancel()
+        """Break off the call that runs, where one does.
+
+        JupyterLab has clicks handled in several threads: not always in the one of the call.
+        """
+        task = self._task
+        if task and not task.done():
+            task.get_loop().call_soon_threadsafe(task.cancel)
 
     def _repr_mimebundle_(self, **kwargs: object) -> dict:
         text = self._static()
