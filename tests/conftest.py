@@ -19,6 +19,17 @@ def own_lesson(monkeypatch) -> Iterator[None]:
     lesson._lessons.clear()
 
 
+@pytest.fixture
+def own_widgets() -> Iterator[None]:
+    """The test ends with no more widgets than it began with."""
+    from ipywidgets.widgets.widget import _instances
+
+    before = {*_instances}
+    yield
+    for widget in [_instances[id] for id in {*_instances} - before]:
+        widget.close()
+
+
 @pytest.fixture(scope="session")
 def model_server() -> Iterator[str]:
     """The real model on this machine, for tests marked `live`: its base URL."""

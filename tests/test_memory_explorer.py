@@ -3,7 +3,6 @@
 import asyncio
 import html
 import json
-import os
 import re
 import socket
 from collections.abc import Callable
@@ -25,17 +24,7 @@ SYSTEM, FIRST, ANSWER, SECOND = (
 )
 
 
-@pytest.fixture(autouse=True)
-def closed(monkeypatch):
-    """Each test has the environment for itself, and ends with no more widgets than it began with."""
-    monkeypatch.setattr(os, "environ", os.environ.copy())
-    before = {*_instances}
-    yield
-    for widget in [_instances[id] for id in {*_instances} - before]:
-        widget.close()
-    lesson._recordings_on.close()
-    lesson._set_by_start.clear()
-    lesson._lessons.clear()
+pytestmark = pytest.mark.usefixtures("own_lesson", "own_widgets")
 
 
 @pytest.fixture

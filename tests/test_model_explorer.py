@@ -1,7 +1,6 @@
 """The model explorer: families, states, order, and what a learner sees of a model."""
 
 import html
-import os
 from datetime import date
 
 import openai
@@ -23,17 +22,7 @@ TODAY = date(2026, 11, 22)
 HOSTILE = ["<img src=x onerror=alert(1)>", "<script>alert(1)</script>", "![](x)", '"); x = ("']
 
 
-@pytest.fixture(autouse=True)
-def closed(monkeypatch):
-    """Each test has the environment for itself, and ends with no more widgets than it began with."""
-    monkeypatch.setattr(os, "environ", os.environ.copy())
-    before = {*_instances}
-    yield
-    for widget in [_instances[id] for id in {*_instances} - before]:
-        widget.close()
-    lesson._recordings_on.close()
-    lesson._set_by_start.clear()
-    lesson._lessons.clear()
+pytestmark = pytest.mark.usefixtures("own_lesson", "own_widgets")
 
 
 @pytest.fixture

@@ -197,8 +197,9 @@ def test_a_recorded_error_is_one_line_with_detail():
     prompt = choices(panel)["prompt"]
     prompt.value = next(value for label, value in prompt.options if label.startswith("word"))
     shown = run(panel)
-    assert "服务器不接受这个请求" in shown
-    assert "maximum context length" in shown.partition("<details>")[2]
+    line, _, detail = shown.partition("<details>")
+    assert "服务器说：This model&#x27;s maximum context length" in line
+    assert "服务器不接受这个请求" in detail
 
 
 def test_the_last_ten_runs_are_kept_and_two_are_compared(offline):
@@ -291,10 +292,22 @@ def test_live_stop_ends_the_waiting(live):
     assert not part(panel, "playground-run").disabled
 
 
+def test_a_second_click_sends_nothing(offline, sent):
+    panel, _ = offline
+
+    async def click_twice() -> None:
+        part(panel, "playground-run").click()
+        part(panel, "playground-run").click()
+        await panel._task
+
+    asyncio.run(click_twice())
+    assert len(sent) == 1
+
+
 @pytest.mark.parametrize(
     ("reply", "said"),
     [
-        (Reply(400, {"error": {"message": "no such parameter: n"}}), "服务器不接受这个请求"),
+        (Reply(400, {"error": {"message": "no parameter n"}}), "服务器说：no parameter n"),
         (Reply(200, "<html>hello</html>", "text/html"), "服务器的回复不是 JSON，而是一个网页"),
         (Reply(200, {"error": "what?"}), "服务器的回复是空的"),
     ],

@@ -29,13 +29,7 @@ SOME = {"a": log(0.4), "b": log(0.1)}  # and 0.5 that isn't listed
 HOSTILE = "<img src=x onerror=alert(1)>"
 
 
-@pytest.fixture(autouse=True)
-def closed():
-    """Each test ends with no more widgets than it began with."""
-    before = {*_instances}
-    yield
-    for widget in [_instances[id] for id in {*_instances} - before]:
-        widget.close()
+pytestmark = pytest.mark.usefixtures("own_lesson", "own_widgets")
 
 
 @pytest.fixture

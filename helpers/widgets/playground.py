@@ -88,16 +88,22 @@ def playground(endpoint: Endpoint) -> Panel:
     async def call() -> None:
         if current_lesson() is not lesson:  # else what says that it replays could spend money
             output.value = show_error("start() 又运行过了，请重新运行这个单元格。", "")
+            run.disabled = False
             return
         this = Run(runs[0].number + 1 if runs else 1, _request(endpoint, chosen()))
         this.source = "" if live else _recording().source
-        run.description, run.disabled, stop.disabled = "运行中……", True, False
+        run.description, stop.disabled = "运行中……", False
         await ask(endpoint, this, lambda: setattr(output, "value", show_run(this)))
         run.description, run.disabled, stop.disabled = "运行", False, True
         runs.appendleft(this)
         for side, newest in zip(sides, (1, 0), strict=True):
             side.options = [(_name(one), one) for one in runs]
             side.value = runs[min(newest, len(runs) - 1)]
+
+    def click(_: widgets.Button) -> None:
+        if not run.disabled:  # a second click may come before the first has had its effect
+            run.disabled = True
+            panel.start(call())
 
     if live:
         controls, chosen = free_controls(endpoint.texts, show_request)
@@ -121,7 +127,7 @@ def playground(endpoint: Endpoint) -> Panel:
         [*controls, source, widgets.HBox([run, stop]), output, code, compared],
         lambda: _static(endpoint, _request(endpoint, chosen()), live or _recording()),
     )
-    run.on_click(lambda button: panel.start(call()))
+    run.on_click(click)
     stop.on_click(lambda button: panel.stop())
     return panel
 
@@ -171,8 +177,9 @@ def show_run(run: Run) -> str:
     """HTML of a run: what came back as plain text, how it ended, what it took."""
     shown = ""
     if run.error:
-        line, _, detail = (explanation(run.error) or _plainly(run.error)).partition("\n")
-        shown = show_error(line, detail)
+        lines = (explanation(run.error) or _plainly(run.error)).split("\n")
+        [line, *_] = [line for line in lines if line.startswith("服务器说：")] or lines
+        shown = show_error(line, "\n".join(other for other in lines if other != line))
     for index, text in sorted(run.texts.items()):
         reason = run.finish_reasons.get(index) or "没有给出"
         label = f"第 {index + 1} 份，" if len(run.texts) > 1 else ""
