@@ -27,6 +27,8 @@ from course import CHAPTERS
 from course import run_all as execute_chapter
 from playwright.sync_api import Locator, Page, expect
 
+from helpers.local_model import KEY, MODEL
+
 PLAYGROUNDS = ["completion_playground", "chat_playground"]
 FIRST_REPLY = {
     "completion_playground": "Paris.\n- The United States has a population",
@@ -696,3 +698,15 @@ class TestMemoryExplorer:
                 panel.locator(".memory-stop").click()
                 expect(panel.locator(".memory-error")).to_contain_text("已停止")
                 expect(panel.locator(".memory-send")).to_be_enabled()
+
+
+@pytest.mark.live
+@pytest.mark.parametrize("widget", PLAYGROUNDS)
+def test_the_model_on_this_machine_answers_in_a_playground(show, model_server, widget):
+    settings = {"LESSON_MODE": "live", "OPENAI_BASE_URL": model_server, "OPENAI_API_KEY": KEY}
+    settings |= {"CHAT_MODEL": MODEL, "COMPLETION_MODEL": MODEL}
+    panel = show(f"import os\n\nos.environ |= {settings}", *cells_for(widget))
+    output = run(panel)
+    expect(output).to_contain_text(MODEL, timeout=60_000)
+    expect(output).to_contain_text("usage：")
+    expect(output.locator(".course-error")).to_have_count(0)
