@@ -23,8 +23,6 @@ SURE, UNSURE = 0.6, 0.2  # from here on a token counts as sure, below as unsure
 LOGPROB_ROUNDING, ROUNDING = 1e-6, 1e-12
 
 STYLE = """<style>
-.sampling-explorer .course-hint {white-space: pre-line; line-height: 1.5;
-  color: var(--jp-ui-font-color2, #5f6b7a);}
 .sampling-explorer .sampling-token {font-family: monospace; padding: 0 5px; margin: 2px;
   color: #1f2328; border-bottom: 3px solid #2f7ed8; background: #cfe3fa;}
 .sampling-explorer .sampling-medium {border-bottom: 3px dashed #a07800; background: #fbeebc;}
